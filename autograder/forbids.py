@@ -1,0 +1,62 @@
+"""Notices calls of library functions that would hand the answer over, whatever name they are called by."""
+
+from typing import Any
+
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
+
+# Where the compiled operator does not carry the public function's name.
+_OPERATORS = {"scaled_dot_product_attention": "scaled_dot_product", "multi_head_attention_forward": "_native_multi_head"}
+
+
+class ForbiddenCall(Exception):
+    """Raised inside the student's code at the forbidden call."""
+
+
+class Watch:
+    """Inside `with Watch(names) as watch`, a forbidden call raises; `watch.fired` remembers it even if it was caught."""
+
+    def __init__(self, names: tuple[str, ...]) -> None:
+        self.names = names
+        self.fired: list[str] = []
+        self._modes = (_Functions(self), _Operators(self)) if names else ()
+
+    def hit(self, name: str) -> None:
+        """Raise if `name` is forbidden."""
+        if name in self.names:
+            self.fired.append(name)
+            raise ForbiddenCall(name)
+
+    def __enter__(self) -> "Watch":
+        for mode in self._modes:
+            mode.__enter__()
+        return self
+
+    def __exit__(self, *error: Any) -> None:
+        for mode in reversed(self._modes):
+            mode.__exit__(*error)
+
+
+class _Functions(TorchFunctionMode):
+    # Sees torch.softmax, F.softmax, x.softmax, and any alias of them: the object is the same.
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self.watch = watch
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+        self.watch.hit(getattr(func, "__name__", "").removeprefix("special_"))
+        return func(*args, **(kwargs or {}))
+
+
+class _Operators(TorchDispatchMode):
+    # Sees the operators below: scripted code and torch.ops reach these without passing a Python function.
+    def __init__(self, watch: Watch) -> None:
+        super().__init__()
+        self.watch = watch
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+        operator = func.overloadpacket.__name__.lstrip("_")
+        for name in self.watch.names:
+            if operator.startswith(_OPERATORS.get(name, name)):
+                self.watch.hit(name)
+        return func(*args, **(kwargs or {}))

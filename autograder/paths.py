@@ -1,0 +1,28 @@
+"""Where things lie in a clone, and where student data goes. It creates nothing."""
+
+import os
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = ROOT / "notebooks"
+INSTRUCTOR = NOTEBOOKS / "instructor"
+RELEASE = NOTEBOOKS / "release"
+BOOK = ROOT / "book"
+CACHE = ROOT / ".cache"
+
+
+def student_notebooks() -> Path:
+    """The launch-ready notebooks: in a clone its own folder, in an installed wheel the packaged copy."""
+    packaged = Path(__file__).parent / "_notebooks"
+    return packaged if packaged.is_dir() else NOTEBOOKS / "student"
+
+
+def config_file() -> Path:
+    """The book's _config.yml, from which the repository's address comes; packaged in a wheel."""
+    packaged = Path(__file__).parent / "_config.yml"
+    return packaged if packaged.exists() else ROOT / "_config.yml"
+
+
+def classroom() -> Path:
+    """The one folder of student data: hand-ins, grades, feedback, the course secret."""
+    return Path(os.environ.get("COURSE_CLASSROOM", ROOT / "classroom")).absolute()
