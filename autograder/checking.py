@@ -1,4 +1,4 @@
-"""`check`: the one line under every exercise. Runs the visible cases here and judges them by stored expected outputs."""
+"""`check`, the one line under every exercise: runs the visible cases and judges them by stored expected outputs."""
 
 from typing import Any
 

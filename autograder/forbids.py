@@ -6,7 +6,10 @@ from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 
 # Where the compiled operator does not carry the public function's name.
-_OPERATORS = {"scaled_dot_product_attention": "scaled_dot_product", "multi_head_attention_forward": "_native_multi_head"}
+_OPERATORS = {
+    "scaled_dot_product_attention": "scaled_dot_product",
+    "multi_head_attention_forward": "_native_multi_head",
+}
 
 
 class ForbiddenCall(Exception):
@@ -14,7 +17,7 @@ class ForbiddenCall(Exception):
 
 
 class Watch:
-    """Inside `with Watch(names) as watch`, a forbidden call raises; `watch.fired` remembers it even if it was caught."""
+    """Inside `with Watch(names) as watch` a forbidden call raises; `watch.fired` keeps it even if it was caught."""
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
@@ -43,7 +46,7 @@ class _Functions(TorchFunctionMode):
         super().__init__()
         self.watch = watch
 
-    def __torch_function__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+    def __torch_function__(self, func, types, args=(), kwargs=None):
         self.watch.hit(getattr(func, "__name__", "").removeprefix("special_"))
         return func(*args, **(kwargs or {}))
 
@@ -54,7 +57,7 @@ class _Operators(TorchDispatchMode):
         super().__init__()
         self.watch = watch
 
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):  # noqa: ANN001, ANN204
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         operator = func.overloadpacket.__name__.lstrip("_")
         for name in self.watch.names:
             if operator.startswith(_OPERATORS.get(name, name)):

@@ -1,4 +1,4 @@
-"""Compares a report with what was expected and says what differs first. Needs arrays only: no student code runs here."""
+"""Compares a report with what was expected and says what differs first. No student code runs here."""
 
 from dataclasses import dataclass, field
 from typing import Any
@@ -75,7 +75,9 @@ def matches(exercise: Exercise, report: Report, other: Report) -> bool:
     if report["status"] != other["status"] or report["modified"] != other["modified"]:
         return False
     if report["status"] != "ok":
-        return report["error"] == other["error"] and (report["status"] != "forbidden" or report["text"] == other["text"])
+        return report["error"] == other["error"] and (
+            report["status"] != "forbidden" or report["text"] == other["text"]
+        )
     mine, theirs = report["outputs"], other["outputs"]
     return mine.keys() == theirs.keys() and all(_equal(exercise, mine[n], theirs[n]) for n in mine)
 
@@ -137,7 +139,11 @@ def _values(exercise: Exercise, name: str, got: dict[str, Any], want: dict[str, 
     if "array" not in want:
         if _close(exercise.allowed("float64"), got["value"], want["value"]):
             return []
-        return ["the values differ", f"{name}: yours     {_short(got['value'])}", f"{name}: expected  {_short(want['value'])}"]
+        return [
+            "the values differ",
+            f"{name}: yours     {_short(got['value'])}",
+            f"{name}: expected  {_short(want['value'])}",
+        ]
     a, b, tolerance = got["array"], want["array"], exercise.allowed(want["dtype"])
     off = _off(a, b, tolerance)
     if a.dtype.kind == "f":

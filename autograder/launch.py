@@ -9,14 +9,16 @@ import sys
 OLDEST = {"torch": (2, 6), "numpy": (2, 0), "matplotlib": (3, 9)}
 
 
-def setup():  # noqa: ANN201  torch is imported late, so that its absence can be told in words
+def setup():
     """Return the torch device the lab runs on, after one line that says what was found.
 
     Raises SystemExit with the mending command when a library is missing.
     """
     missing = [name for name in OLDEST if importlib.util.find_spec(name) is None]
     if missing:
-        raise SystemExit(f"This lab needs {', '.join(missing)}. Install with:  {sys.executable} -m pip install {' '.join(missing)}")
+        raise SystemExit(
+            f"This lab needs {', '.join(missing)}. Install with:  {sys.executable} -m pip install {' '.join(missing)}"
+        )
     import torch
 
     from source.plots import use_course_style
@@ -24,9 +26,14 @@ def setup():  # noqa: ANN201  torch is imported late, so that its absence can be
     use_course_style()
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     name = torch.cuda.get_device_name() if device.type == "cuda" else f"CPU, {torch.get_num_threads()} threads"
-    old = [f"{n} {found} is older than {'.'.join(map(str, least))}" for n, least in OLDEST.items() if (found := _version(n)) and _parts(found) < least]
-    told = f"course {_version('transformer-systems') or 'from a folder'} · Python {sys.version.split()[0]} · torch {torch.__version__} · {_platform()} · {name}"
-    print(told + "".join(f"\nWarning: {said}: update it if a check misbehaves." for said in old))
+    old = [
+        f"{n} {found} is older than {'.'.join(map(str, least))}"
+        for n, least in OLDEST.items()
+        if (found := _version(n)) and _parts(found) < least
+    ]
+    course = f"course {_version('transformer-systems') or 'from a folder'}"
+    told = [course, f"Python {sys.version.split()[0]}", f"torch {torch.__version__}", _platform(), name]
+    print(" · ".join(told) + "".join(f"\nWarning: {said}: update it if a check misbehaves." for said in old))
     return device
 
 

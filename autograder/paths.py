@@ -17,12 +17,6 @@ def student_notebooks() -> Path:
     return packaged if packaged.is_dir() else NOTEBOOKS / "student"
 
 
-def config_file() -> Path:
-    """The book's _config.yml, from which the repository's address comes; packaged in a wheel."""
-    packaged = Path(__file__).parent / "_config.yml"
-    return packaged if packaged.exists() else ROOT / "_config.yml"
-
-
 def classroom() -> Path:
     """The one folder of student data: hand-ins, grades, feedback, the course secret."""
     return Path(os.environ.get("COURSE_CLASSROOM", ROOT / "classroom")).absolute()

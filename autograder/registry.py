@@ -21,7 +21,7 @@ class Unknown(KeyError):
 
 
 def lab_id(chapter: str, stem: str) -> str:
-    """"ch01/lab01" from a chapter folder and a lab's file stem ("ch01_attention", "lab01_dot_product_attention")."""
+    """ "ch01/lab01" from a chapter folder and a lab's file stem ("ch01_attention", "lab01_dot_product_attention")."""
     return f"{chapter.split('_')[0]}/{stem.split('_')[0]}"
 
 

@@ -1,4 +1,4 @@
-"""A verdict: what the outcomes of an exercise's cases add up to, as text and as HTML. It teaches; it computes nothing."""
+"""A verdict: what the outcomes of an exercise's cases add up to, as text and HTML. It compares nothing."""
 
 import html
 import math
@@ -45,7 +45,9 @@ class Verdict:
         passed = len(self.outcomes) - len(failing)
         if not failing:
             worst = max(self.outcomes, key=lambda o: o.error / o.tolerance if o.tolerance else 0)
-            error = f"; the largest error is {worst.error:.2g}, allowed is {worst.tolerance:g}" if worst.tolerance else ""
+            error = (
+                f"; the largest error is {worst.error:.2g}, allowed is {worst.tolerance:g}" if worst.tolerance else ""
+            )
             return [f"all {passed} cases pass{error}", *([self.note] if self.note else [])]
         # A visible failure teaches most: show it first.
         outcome, is_hidden = next(((o, h) for o, h in failing if not h), failing[0])

@@ -4,7 +4,11 @@ import re
 
 from nbconvert.exporters.exporter import ResourcesDict
 from nbformat import NotebookNode
-from nbgrader.preprocessors import ClearSolutions
+from nbgrader.preprocessors import ClearSolutions, NbGraderPreprocessor
+
+from autograder import registry
+from autograder.facts import chapter_of
+from autograder.release.generated import with_generated
 
 _REGION = re.compile(r"^([ \t]*)### BEGIN SOLUTION.*?### END SOLUTION[^\n]*$", re.DOTALL | re.MULTILINE)
 
@@ -20,13 +24,27 @@ def without_solution(source: str, title: str) -> str:
     return text
 
 
+def _lab(resources: ResourcesDict) -> str:
+    told = resources["nbgrader"]
+    return registry.lab_id(told["assignment"], told["notebook"])
+
+
 class ClearNamedSolutions(ClearSolutions):
     """nbgrader's ClearSolutions, with a stub that says which exercise is not implemented yet."""
 
-    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
-        from autograder.release.generated import exercise_of
+    def preprocess_cell(self, cell: NotebookNode, resources: ResourcesDict, cell_index: int) -> tuple:
+        if cell.cell_type != "code" or not cell.metadata.get("nbgrader", {}).get("solution"):
+            return super().preprocess_cell(cell, resources, cell_index)
+        exercise = registry.exercise(f"{_lab(resources)}/{cell.metadata['nbgrader']['grade_id']}")
+        cell.source = without_solution(cell.source, exercise.title)
+        return cell, resources
 
-        for cell in nb.cells:
-            if cell.metadata.get("nbgrader", {}).get("solution"):
-                cell.source = without_solution(cell.source, exercise_of(cell, nb).title)
-        return super().preprocess(nb, resources)
+
+class AddGeneratedCells(NbGraderPreprocessor):
+    """Adds the header, the exercises' lines and the hints."""
+
+    def preprocess(self, nb: NotebookNode, resources: ResourcesDict) -> tuple[NotebookNode, ResourcesDict]:
+        lab_id = _lab(resources)
+        chapter = chapter_of(lab_id)
+        lab = next(one for one in chapter.labs if one.id == lab_id)
+        return with_generated(nb, lab, chapter), resources

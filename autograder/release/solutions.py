@@ -1,4 +1,4 @@
-"""Reads an instructor's notebook: solution cells, and what they define, right or with a misconception. Writes nothing."""
+"""Reads an instructor's notebook: solution cells and what they define, right or wrong on purpose. Writes nothing."""
 
 import ast
 import contextlib
@@ -48,7 +48,9 @@ def wrong_source(lab: str, name: str, wrong: Misconception) -> str:
     text = solution_cell(lab, name).source
     for old, new in wrong.edits:
         if text.count(old) != 1:
-            raise ValueError(f"{lab}/{name}, {wrong.name}: {old!r} occurs {text.count(old)} times in the solution, not once")
+            raise ValueError(
+                f"{lab}/{name}, {wrong.name}: {old!r} occurs {text.count(old)} times in the solution, not once"
+            )
         text = text.replace(old, new)
     return text
 

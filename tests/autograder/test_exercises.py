@@ -74,14 +74,14 @@ FORBIDDEN_CALLS = {
     "log_softmax": lambda: torch.nn.functional.log_softmax(torch.ones(2), 0),
     "softmin": lambda: torch.nn.functional.softmin(torch.ones(2), 0),
     "entr": lambda: torch.special.entr(torch.ones(2)),
-    "scaled_dot_product_attention": lambda: torch.nn.functional.scaled_dot_product_attention(*[torch.ones(1, 2, 2)] * 3),
+    "scaled_dot_product_attention": lambda: torch.nn.functional.scaled_dot_product_attention(
+        *[torch.ones(1, 2, 2)] * 3
+    ),
     "multi_head_attention_forward": lambda: torch.nn.MultiheadAttention(2, 1)(*[torch.ones(1, 2, 2)] * 3),
 }
 
 
-@pytest.mark.parametrize(
-    ("exercise_id", "call"), [(e, f) for e in EXERCISES for f in registry.exercise(e).forbids]
-)
+@pytest.mark.parametrize(("exercise_id", "call"), [(e, f) for e in EXERCISES for f in registry.exercise(e).forbids])
 def test_a_forbidden_call_is_caught(exercise_id, call):
     exercise = registry.exercise(exercise_id)
 

@@ -16,7 +16,10 @@ def _softmax_hidden(seed):
         Case("float64", {"x": d.normal(4, 5, dtype=torch.float64)}),
         Case("bfloat16", {"x": d.normal(4, 5, dtype=torch.bfloat16)}),
         Case("a non-contiguous input", {"x": transposed(d.normal(4, 6))}),
-        Case("a masked score of -inf", {"x": d.normal(3, 4).masked_fill(torch.eye(3, 4, dtype=torch.bool), float("-inf"))}),
+        Case(
+            "a masked score of -inf",
+            {"x": d.normal(3, 4).masked_fill(torch.eye(3, 4, dtype=torch.bool), float("-inf"))},
+        ),
     ]
 
 
@@ -72,7 +75,9 @@ scores = Answer(
     hidden=_scores_hidden,
     misconceptions=(
         Misconception("no-scale", "the scores are not divided by √D", edits=((" / math.sqrt(D)", ""),)),
-        Misconception("scale-by-d", "the scores are divided by D instead of its square root", edits=(("math.sqrt(D)", "D"),)),
+        Misconception(
+            "scale-by-d", "the scores are divided by D instead of its square root", edits=(("math.sqrt(D)", "D"),)
+        ),
         Misconception(
             "scale-by-s",
             "the scores are divided by the square root of the number of keys instead of the head width",
@@ -94,7 +99,9 @@ def _entropy_hidden(seed):
         Case("a single key", {"weights": torch.ones(2, 1)}),
         Case("some weights exactly zero", {"weights": F.normalize(w * (w > w.median()), p=1, dim=-1)}),
         Case("sharp rows", {"weights": torch.softmax(d.normal(4, 8) * 20, dim=-1)}),
-        Case("float64 and four dimensions", {"weights": torch.softmax(d.normal(2, 2, 3, 5, dtype=torch.float64), dim=-1)}),
+        Case(
+            "float64 and four dimensions", {"weights": torch.softmax(d.normal(2, 2, 3, 5, dtype=torch.float64), dim=-1)}
+        ),
     ]
 
 
@@ -163,7 +170,10 @@ attention = Answer(
             "masked weights are set to zero after softmax, so that the rows no longer sum to one",
             edits=(
                 ('s = s.masked_fill(~mask, float("-inf"))', "keep = mask"),
-                ("weights = torch.softmax(s, dim=-1).nan_to_num(0.0)", "weights = torch.softmax(s, dim=-1) * (1 if mask is None else keep)"),
+                (
+                    "weights = torch.softmax(s, dim=-1).nan_to_num(0.0)",
+                    "weights = torch.softmax(s, dim=-1) * (1 if mask is None else keep)",
+                ),
             ),
         ),
         Misconception(
@@ -181,7 +191,9 @@ attention = Answer(
             "softmax runs over the queries: the columns sum to one instead of the rows",
             edits=(("torch.softmax(s, dim=-1)", "torch.softmax(s, dim=-2)"),),
         ),
-        Misconception("no-scale", "the scores are not divided by √D", edits=(("s = scores(Q, K)", "s = Q @ K.transpose(-2, -1)"),)),
+        Misconception(
+            "no-scale", "the scores are not divided by √D", edits=(("s = scores(Q, K)", "s = Q @ K.transpose(-2, -1)"),)
+        ),
     ),
 )
 
@@ -224,6 +236,10 @@ attention_test = Answer(
             "    out, weights = candidate(Q, K, V)\n"
             "    return torch.allclose(weights.sum(-1), torch.ones(3))\n",
         ),
-        Misconception("rejects-all", "every candidate is rejected, the right one too", code="def attention_test(candidate):\n    return False\n"),
+        Misconception(
+            "rejects-all",
+            "every candidate is rejected, the right one too",
+            code="def attention_test(candidate):\n    return False\n",
+        ),
     ),
 )

@@ -107,7 +107,10 @@ def _attention_cases():
             "batch and heads, one mask for all",
             {"Q": d.normal(2, 3, 5, 8), "K": d.normal(2, 3, 5, 8), "V": d.normal(2, 3, 5, 8), "mask": causal},
         ),
-        Case("a row with every key masked", {"Q": d.normal(2, 4), "K": d.normal(3, 4), "V": d.normal(3, 4), "mask": alone}),
+        Case(
+            "a row with every key masked",
+            {"Q": d.normal(2, 4), "K": d.normal(3, 4), "V": d.normal(3, 4), "mask": alone},
+        ),
     ]
 
 

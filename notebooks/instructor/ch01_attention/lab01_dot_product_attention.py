@@ -1,19 +1,20 @@
 # ---
 # jupyter:
 #   course:
-#     title: Dot-Product Attention
-#     level: intermediate
-#     minutes: 60
-#     hardware: cpu
-#     builds: "`attention(Q, K, V)`: the one formula that the rest of this book makes faster, smaller or longer."
+#     builds: '`attention(Q, K, V)`: the one formula that the rest of this book makes
+#       faster, smaller or longer.'
 #     goals:
 #     - Compute softmax so that no score overflows it
 #     - Say what the scores are divided by, and measure what happens without it
 #     - Write masked attention that is right in every corner, a fully masked row included
 #     - Write a test that tells a right attention from a plausible wrong one
+#     hardware: cpu
+#     level: intermediate
+#     minutes: 60
 #     needs:
-#     - "[Scaled dot-product attention](../../../book/ch01_attention/scaled_dot_product.md)"
+#     - '[Scaled dot-product attention](../../../book/ch01_attention/scaled_dot_product.md)'
 #     - Matrix products and broadcasting in PyTorch
+#     title: Dot-Product Attention
 #   kernelspec:
 #     display_name: Python 3
 #     language: python
