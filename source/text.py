@@ -72,7 +72,7 @@ def document(rng: random.Random, length: int) -> list[int]:
     while len(words) < length:
         words += sentence(rng, surnames)
     words = words[:length]
-    n = rng.randint(4, 24)
+    n = rng.randint(4, 18)
     first = rng.randint(1, length - 2 * n)
     second = rng.randint(first + n, length - n)  # any distance, so position alone never tells where to look
     listed = rng.sample(WORDS[1:], n)

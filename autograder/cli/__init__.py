@@ -1,89 +1,101 @@
 """The `course` command: gathers the commands of student, instructor and author. It does no work of its own.
 
 Each module beside this one defines `COMMANDS: list[click.Command]` and imports heavy libraries inside its functions
-only, so that help appears at once. A module whose libraries are missing costs its own commands, never the others'.
+only, so that help appears at once. A library that is missing costs the commands that need it, never the others.
 """
 
+import difflib
 import importlib
+from functools import cache
 
 import click
 
-# Section of the help, module, the extra that brings what its commands need.
-SECTIONS = (
-    ("Student", "autograder.cli.student", "student"),
-    ("Instructor", "autograder.cli.instructor", "instructor"),
-    ("Author", "autograder.cli.author", "dev"),
-)
-# Known by name even where their module cannot be loaded, so that the command can say what is missing.
-NAMES = {
-    "Student": ("list", "start", "check", "progress", "submit", "doctor"),
-    "Instructor": ("release", "collect", "grade", "feedback", "export", "sample-class"),
-    "Author": ("build", "new", "sync"),
+# Section of the help: the module, the extra whose libraries its commands need, and the commands' names, which
+# are known here so that one whose module cannot be loaded still says what is missing.
+SECTIONS = {
+    "Student": ("student", "student", ("list", "start", "check", "progress", "submit", "doctor")),
+    "Instructor": ("instructor", "instructor", ("release", "collect", "grade", "feedback", "export", "sample-class")),
+    "Author": ("author", "dev", ("build", "sync", "new", "measure")),
 }
 
 
-def _load(section: str, module: str, extra: str) -> list[click.Command]:
+@cache
+def _commands(section: str) -> tuple[click.Command, ...]:
+    module, extra, names = SECTIONS[section]
     try:
-        return list(importlib.import_module(module).COMMANDS)
+        return tuple(importlib.import_module(f"autograder.cli.{module}").COMMANDS)
     except ImportError as error:
-        # `from error` would show a trace; what to type is what helps.
-        return [_missing(name, extra, str(error)) for name in NAMES[section]]
+        return tuple(_stand_in(name, extra, error) for name in names)
 
 
-def _missing(name: str, extra: str, why: str) -> click.Command:
-    @click.command(
+def _stand_in(name: str, extra: str, error: ImportError) -> click.Command:
+    # Takes any arguments, and says what to install.
+    def run(rest: tuple[str, ...]) -> None:
+        raise Needs(name, extra, error)
+
+    return click.Command(
         name,
+        callback=run,
+        params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)],
         short_help=f"(needs the {extra} extra)",
-        context_settings={"ignore_unknown_options": True, "help_option_names": []},
+        add_help_option=False,
+        context_settings={"ignore_unknown_options": True},
     )
-    @click.argument("rest", nargs=-1, type=click.UNPROCESSED)
-    def command(rest: tuple[str, ...]) -> None:
-        raise click.ClickException(
-            f"`course {name}` needs the {extra} extra: pip install 'transformer-systems[{extra}]'\n({why})"
-        )
 
-    return command
+
+class Needs(click.ClickException):
+    """A command's libraries are not installed; the message is what to type."""
+
+    exit_code = 2
+
+    def __init__(self, name: str, extra: str, error: ImportError) -> None:
+        library = (error.name or str(error)).split(".")[0]
+        if library in ("autograder", "source"):
+            # A student's installation leaves parts of the course out on purpose.
+            super().__init__(f"`course {name}` works in a clone of the course's repository only ({error}).")
+            return
+        wanted = f"needs the {extra} extra: pip install 'transformer-systems[{extra}]'"
+        super().__init__(f"`course {name}` {wanted}\n({library} could not be loaded: {error})")
 
 
 class Course(click.Group):
-    """A group whose commands are loaded from the modules in SECTIONS when first asked for."""
-
-    def _sections(self) -> dict[str, list[click.Command]]:
-        if not hasattr(self, "_loaded"):
-            self._loaded = {name: _load(name, module, extra) for name, module, extra in SECTIONS}
-        return self._loaded
+    """A group whose commands come from the modules named in SECTIONS, each loaded when first needed."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:
-        return [c.name or "" for commands in self._sections().values() for c in commands]
+        return [command.name or "" for section in SECTIONS for command in _commands(section)]
 
     def get_command(self, ctx: click.Context, name: str) -> click.Command | None:
-        for section, module, extra in SECTIONS:
-            # A command known by name loads its own module alone.
-            if name in NAMES[section]:
-                found = next((c for c in _load(section, module, extra) if c.name == name), None)
-                if found is not None:
-                    return found
-        return next((c for commands in self._sections().values() for c in commands if c.name == name), None)
+        # The section that should have it comes first, so that no other module is loaded for it.
+        for section in sorted(SECTIONS, key=lambda s: name not in SECTIONS[s][2]):
+            for command in _commands(section):
+                if command.name == name:
+                    return command
+        return None
 
     def resolve_command(self, ctx: click.Context, args: list[str]):
-        if args and not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
-            import difflib
-
+        if not args[0].startswith("-") and self.get_command(ctx, args[0]) is None:
             close = difflib.get_close_matches(args[0], self.list_commands(ctx), n=1)
-            ctx.fail(f"no command {args[0]!r}" + (f": did you mean `course {close[0]}`?" if close else ""))
+            ctx.fail(f"there is no command {args[0]!r}" + (f": did you mean `course {close[0]}`?" if close else "."))
         return super().resolve_command(ctx, args)
 
+    def invoke(self, ctx: click.Context):
+        try:
+            return super().invoke(ctx)
+        except ImportError as error:
+            name = ctx.invoked_subcommand or ""
+            extra = next((SECTIONS[s][1] for s in SECTIONS if any(c.name == name for c in _commands(s))), "dev")
+            raise Needs(name, extra, error) from error
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        for section, commands in self._sections().items():
-            if commands:
-                with formatter.section(section):
-                    formatter.write_dl([(c.name or "", c.get_short_help_str(90)) for c in commands])
+        for section in SECTIONS:
+            with formatter.section(section):
+                formatter.write_dl([(c.name or "", c.get_short_help_str(90)) for c in _commands(section)])
 
 
 @click.command(
     cls=Course,
     context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Begin with:  course list  ·  course start 1.1  ·  course check 1.1",
+    epilog="Examples:\n\n\b\n  course list\n  course start 1.1\n  course check 1.1\n  course COMMAND --help",
 )
 @click.version_option(package_name="transformer-systems", prog_name="course")
 def main() -> None:

@@ -60,7 +60,7 @@ scores = Exercise(
     act=lambda f, i: {"scores": f(i["Q"], i["K"])},
     visible=_scores_cases,
     shapes={"scores": "(..., T, S)"},
-    forbids=("scaled_dot_product_attention",),
+    forbids=("scaled_dot_product_attention", "source.attention.dot_product.attention"),
     hints=(
         "Every query meets every key: T rows, S columns. Which product of matrices gives all dot products at once?",
         "`K.transpose(-2, -1)` swaps the last two dimensions and leaves batch and heads alone.",
@@ -128,7 +128,12 @@ attention = Exercise(
     act=_attention_act,
     visible=_attention_cases,
     shapes={"out": "(..., T, D)", "weights": "(..., T, S)"},
-    forbids=("scaled_dot_product_attention", "multi_head_attention_forward"),
+    forbids=(
+        "scaled_dot_product_attention",
+        "multi_head_attention_forward",
+        "source.attention.dot_product.attention",
+        "source.attention.dot_product.attention_naive",
+    ),
     hints=(
         "A masked key must weigh exactly zero and the others must still sum to one. Before or after softmax?",
         "`scores.masked_fill(~mask, float('-inf'))`: the exponential of minus infinity is zero. What does a row of "

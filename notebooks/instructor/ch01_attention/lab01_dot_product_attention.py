@@ -31,6 +31,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from autograder import check, earlier
+from source.attention.dot_product import attention as course_attention
 from source.plots import heatmap
 
 # %% [markdown]
@@ -241,13 +242,6 @@ check("ch01/lab01/attention", attention)
 # before.
 
 # %% tags=["look"]
-def course_attention(Q, K, V, mask=None):
-    x = Q @ K.mT / Q.shape[-1] ** 0.5
-    x = x if mask is None else x.masked_fill(~mask, float("-inf"))
-    w = torch.softmax(x, dim=-1).nan_to_num(0.0)
-    return w @ V, w
-
-
 attend = earlier("ch01/lab01/attention", attention, course_attention)
 words = ["the", "cat", "sat", "on", "the", "mat"]
 torch.manual_seed(3)

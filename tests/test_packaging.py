@@ -1,0 +1,135 @@
+"""The wheel a student installs: what is in it, what is not, and that every lab works with the student extra alone."""
+
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+STUDENT = sorted((ROOT / "notebooks/student").rglob("lab*.ipynb"))
+
+# One worker builds the wheel and its environment once.
+pytestmark = pytest.mark.xdist_group("wheel")
+
+
+def run(*command: object, cwd: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    done = subprocess.run(
+        [str(c) for c in command],
+        cwd=cwd,
+        env={**{k: v for k, v in os.environ.items() if k != "PYTHONPATH"}, **environment},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory) -> Path:
+    """The wheel, built from this checkout."""
+    out = tmp_path_factory.mktemp("dist")
+    done = run(sys.executable, "-m", "build", "--wheel", "--outdir", out, ROOT, cwd=out)
+    assert done.returncode == 0, done.stdout + done.stderr
+    return next(out.glob("*.whl"))
+
+
+@pytest.fixture(scope="module")
+def student(wheel) -> Path:
+    """The Python of an environment with the wheel's student extra and nothing else. Kept, but for the course itself."""
+    if os.environ.get("COURSE_NEWEST"):
+        return Path(sys.executable)
+    pins = ROOT / "constraints.txt"
+    key = hashlib.sha256(pins.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()[:12]
+    home = ROOT / ".cache" / f"student-{sys.version_info[0]}.{sys.version_info[1]}-{key}"
+    python = home / "bin" / "python"
+    if not (home / "complete").exists():
+        venv.create(home, with_pip=True, clear=True)
+        pip = [python, "-m", "pip", "install", "--quiet", "--constraint", pins]
+        for wanted in (["torch"], [f"{wheel}[student]"]):
+            done = run(*pip, *wanted, cwd=home)
+            assert done.returncode == 0, done.stderr
+        (home / "complete").touch()
+    done = run(python, "-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", wheel, cwd=home)
+    assert done.returncode == 0, done.stderr
+    return python
+
+
+def test_the_wheel_has_what_a_student_needs_and_no_answer(wheel):
+    names = zipfile.ZipFile(wheel).namelist()
+    for notebook in STUDENT:
+        assert f"autograder/_notebooks/{notebook.parent.name}/{notebook.name}" in names
+        stem = f"{notebook.parent.name}/{notebook.stem}"
+        assert f"autograder/checks/{stem}.py" in names
+        assert f"autograder/stored/{stem}.npz" in names
+    for name in names:
+        assert "answers" not in name
+        assert "instructor/" not in name
+        assert "classroom" not in name
+    data = [p for p in (ROOT / "data").rglob("*") if p.is_file()]
+    assert data
+    for file in data:
+        assert f"source/_data/{file.relative_to(ROOT / 'data')}" in names
+
+
+def test_no_text_in_the_wheel_holds_a_solution(wheel):
+    archive = zipfile.ZipFile(wheel)
+    for name in archive.namelist():
+        if name.startswith("autograder/checks/") or name.endswith(".ipynb"):
+            text = archive.read(name).decode()
+            assert "BEGIN SOLUTION" not in text, name
+            assert "Misconception" not in text, name
+            assert "autograder.answers" not in text, name
+
+
+def test_the_student_environment_has_nothing_of_the_instructors(student):
+    listed = json.loads(run(student, "-m", "pip", "list", "--format", "json", cwd=ROOT / "tests").stdout)
+    names = {p["name"].lower().replace("_", "-") for p in listed}
+    assert {"torch", "numpy", "matplotlib", "ipywidgets", "transformer-systems"} <= names
+    assert not names & {"nbgrader", "jupyter-book", "nbclient", "ipykernel", "pytest", "transformers", "sphinx"}
+
+
+def test_check_imports_and_answers_do_not(student, tmp_path):
+    assert run(student, "-c", "from autograder import check, earlier, setup", cwd=tmp_path).returncode == 0
+    assert run(student, "-c", "import autograder.answers", cwd=tmp_path).returncode != 0
+
+
+@pytest.mark.parametrize("notebook", STUDENT, ids=lambda p: p.stem)
+def test_a_newest_or_pinned_environment_runs_every_lab_outside_the_repository(student, tmp_path, notebook):
+    course = student.parent / "course"
+    lab = f"{notebook.parent.name[:4]}/{notebook.stem[:5]}"
+    started = run(course, "start", lab, cwd=tmp_path)
+    assert started.returncode == 0, started.stdout + started.stderr
+
+    # Unsolved: every plot is drawn (with the course's own parts), every check says "not implemented yet".
+    blank = json.loads(run(course, "check", lab, "--json", cwd=tmp_path).stdout)
+    assert blank["points"] == 0
+    assert blank["errors"] == []
+    assert all("not implemented yet" in e["text"] for e in blank["exercises"])
+
+    # Solved, as the instructor solves it: full marks.
+    source = (ROOT / "notebooks/instructor" / notebook.parent.name / f"{notebook.stem}.py").read_text()
+    work = next(tmp_path.rglob(notebook.name))
+    filled = json.loads(work.read_text())
+    for cell in filled["cells"]:
+        told = cell["metadata"].get("nbgrader", {})
+        if told.get("solution"):
+            cell["source"] = solution(source, told["grade_id"])
+    work.write_text(json.dumps(filled))
+    os.utime(work, (4e9, 4e9))
+    solved = json.loads(run(course, "check", lab, "--json", cwd=tmp_path).stdout)
+    assert solved["errors"] == []
+    assert solved["points"] == solved["max_points"], solved
+
+
+def solution(source: str, name: str) -> str:
+    """The text of a solution cell in a paired source."""
+    match = re.search(rf'# %% nbgrader=\{{"grade_id": "{name}", "solution": true\}}\n(.*?)\n# %%', source, re.DOTALL)
+    assert match, name
+    return match[1]
