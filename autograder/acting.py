@@ -22,8 +22,8 @@ def act(exercise: Exercise, submission: Any, inputs: Inputs) -> dict[str, Any]:
     Returns {"status": "ok" | "not implemented" | "raised" | "forbidden" | "wrong type", "text": str,
     "outputs": described outputs, "modified": names of inputs changed in place}. Plain data only.
     """
-    before = {name: _copied(value) for name, value in inputs.items()}
-    given = {name: _copied(value) for name, value in inputs.items()}
+    before = {name: copied(value) for name, value in inputs.items()}
+    given = {name: copied(value) for name, value in inputs.items()}
     report: dict[str, Any] = {"status": "ok", "text": "", "error": "", "outputs": {}, "modified": []}
     watch = Watch(exercise.forbids)
     try:
@@ -111,16 +111,17 @@ def _raised_by_hand(error: NotImplementedError) -> bool:
     return not line or "NotImplementedError" in line
 
 
-def _copied(value: Any) -> Any:
+def copied(value: Any) -> Any:
+    """Inputs of one's own: whatever is done to them, the case stays as it was."""
     if isinstance(value, torch.Tensor):
         # clone() keeps the strides of a non-contiguous input; an expanded one becomes dense.
         return value.detach().clone().requires_grad_(value.requires_grad)
     if isinstance(value, np.ndarray):
         return value.copy()
     if isinstance(value, dict):
-        return {k: _copied(v) for k, v in value.items()}
+        return {k: copied(v) for k, v in value.items()}
     if isinstance(value, list):
-        return [_copied(v) for v in value]
+        return [copied(v) for v in value]
     return value
 
 

@@ -12,7 +12,7 @@ class Draw:
 
     def normal(self, *shape: int, dtype: torch.dtype = torch.float32, scale: float = 1.0) -> torch.Tensor:
         """Gaussian entries with standard deviation `scale`."""
-        return torch.from_numpy(self.rng.standard_normal(shape) * scale).to(dtype)
+        return torch.from_numpy(np.asarray(self.rng.standard_normal(shape) * scale)).to(dtype)
 
     def integers(self, low: int, high: int, *shape: int) -> torch.Tensor:
         """int64 entries in [low, high)."""

@@ -96,7 +96,7 @@ def _lab(file: Path) -> Lab:
         )
     except (ValueError, KeyError, TypeError) as error:
         raise BrokenCourse(
-            f"the course's own {file} cannot be read ({error}). Install the course again, or, in a clone: course release"
+            f"the course's own {file} cannot be read ({error}). Install the course again; in a clone: course release"
         ) from error
 
 
@@ -155,7 +155,8 @@ def find_chapter(name: str) -> tuple[Lab, ...]:
     for lab in labs():
         chapters.setdefault(lab.chapter, []).append(lab)
     for folder, found in chapters.items():
-        if _plain_chapter(wanted) == folder or wanted in (folder, folder.split("_", 1)[-1], found[0].chapter_title.lower()):
+        names = (folder, folder.split("_", 1)[-1], found[0].chapter_title.lower())
+        if wanted in names or _plain_chapter(wanted) == folder:
             return tuple(found)
     if any(wanted in _names(lab) for lab in labs()):
         lab = find(name)

@@ -70,17 +70,33 @@ def unpack(data: bytes, limit: int = 64 << 20) -> Any:
             if any(e.compress_type != zipfile.ZIP_STORED for e in archive.infolist()):
                 raise NotPlain("compressed entries are not accepted")
         with np.load(io.BytesIO(data), allow_pickle=False) as arrays:
-            tree = json.loads(arrays["tree"].tobytes())
+            text = arrays["tree"].tobytes()
+            if len(text) > limit // 4:  # as Python objects, text is several times its size
+                raise NotPlain(f"{len(text)} bytes of text are more than the {limit // 4} allowed")
+            tree = json.loads(text)
+            left = limit
+
+            def taken(count: int) -> None:
+                # One entry may be named many times, and strides may span more than was sent.
+                nonlocal left
+                left -= count
+                if left < 0:
+                    raise NotPlain(f"the bytes unpack to more than the {limit} allowed")
 
             def decode(value: Any) -> Any:
                 if isinstance(value, list):
                     return [decode(v) for v in value]
                 if not isinstance(value, dict):
                     return value
-                if "$array" in value:
-                    return arrays[f"a{int(value['$array'])}"]
-                if "$tensor" in value:
-                    return _tensor(arrays[f"a{int(value['$tensor'])}"], value["dtype"], value["strides"])
+                if "$array" in value or "$tensor" in value:
+                    array = arrays[f"a{int(value.get('$array', value.get('$tensor')))}"]
+                    taken(array.nbytes + 4096)
+                    if "$array" in value:
+                        return array
+                    strides = value["strides"]
+                    if strides is not None:
+                        taken(sum(abs(int(s)) * max(n - 1, 0) for s, n in zip(strides, array.shape, strict=True)) * 8)
+                    return _tensor(array, value["dtype"], strides)
                 return {k: decode(v) for k, v in value.items()}
 
             return decode(tree)

@@ -4,12 +4,14 @@ import fcntl
 import hashlib
 import json
 import os
+import re
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import jupytext
 import nbformat
@@ -24,6 +26,7 @@ from autograder.release.sync import as_twin
 from autograder.store import stored_file
 
 EXECUTED = CACHE / "executed"
+_ANSI = re.compile(r"\x1b\[[0-9;]*m")
 CELL_SECONDS = 600  # a lab runs within 5 minutes; a cell that takes longer hangs
 
 
@@ -39,7 +42,11 @@ def instructor_notebook(lab: str) -> NotebookNode:
 
 def key(lab: str) -> str:
     """What the outputs of a lab depend on, as one hash: its cells, the code and data they reach, the versions."""
-    cells = [[c.cell_type, c.source] for c in instructor_notebook(lab).cells]
+    return _key(lab, instructor_notebook(lab))
+
+
+def _key(lab: str, nb: NotebookNode) -> str:
+    cells = [[c.cell_type, c.source] for c in nb.cells]
     code = [source for kind, source in cells if kind == "code"]
     files = reached(code, [registry.lab_files()[lab]])
     files += [stored_file(lab), ROOT / "constraints.txt"]
@@ -50,27 +57,29 @@ def key(lab: str) -> str:
 
 def executed(lab: str) -> NotebookNode:
     """A lab's instructor notebook with outputs, from the cache where nothing that it uses changed. Raises LabFailed."""
-    wanted = key(lab)
+    nb = instructor_notebook(lab)
+    wanted = _key(lab, nb)
     file = EXECUTED / f"{wanted}.ipynb"
     if not file.exists():
         with _alone(EXECUTED / f"{wanted}.lock"):
             if not file.exists():  # another process may have made it while this one waited
-                _write(file, nbformat.writes(execute(instructor_notebook(lab), str(source_file(lab).relative_to(ROOT)))))
+                _write(file, nbformat.writes(execute(nb, str(source_file(lab).relative_to(ROOT)))))
     return nbformat.read(file, as_version=4)
 
 
-def execute_all(
-    progress: Callable[[str], None] = print, labs: Iterable[Lab] | None = None
-) -> dict[str, NotebookNode]:
-    """Every lab's executed notebook (or those given), by lab id. One at a time: labs measure speed. Raises LabFailed."""
+def execute_all(progress: Callable[[str], None] = print, labs: Iterable[Lab] | None = None) -> dict[str, NotebookNode]:
+    """Every lab's executed notebook, or those given, by lab id. One at a time: labs measure speed. Raises LabFailed."""
     wanted = list(labs) if labs is not None else [lab for chapter in chapters() for lab in chapter.labs]
-    stale = [lab for lab in wanted if not (EXECUTED / f"{key(lab.id)}.ipynb").exists()]
-    for i, lab in enumerate(stale, 1):
+    done = {}
+    for i, lab in enumerate(wanted, 1):
+        stale = not (EXECUTED / f"{key(lab.id)}.ipynb").exists()
         start = time.perf_counter()
-        progress(f"executing lab {lab.number} ({i} of {len(stale)}): {lab.title}")
-        executed(lab.id)
-        progress(f"executed lab {lab.number} in {time.perf_counter() - start:.0f} s")
-    return {lab.id: executed(lab.id) for lab in wanted}
+        if stale:
+            progress(f"executing lab {lab.number} ({i} of {len(wanted)}): {lab.title}")
+        done[lab.id] = executed(lab.id)
+        if stale:
+            progress(f"executed lab {lab.number} in {time.perf_counter() - start:.0f} s")
+    return done
 
 
 def execute(nb: NotebookNode, name: str) -> NotebookNode:
@@ -81,12 +90,16 @@ def execute(nb: NotebookNode, name: str) -> NotebookNode:
 
     with tempfile.TemporaryDirectory() as scratch:
         client = NotebookClient(
-            nb, km=_this_python(), timeout=CELL_SECONDS, resources={"metadata": {"path": scratch}}, record_timing=False
+            nb,
+            km=_this_python(scratch),
+            timeout=CELL_SECONDS,
+            resources={"metadata": {"path": scratch}},
+            record_timing=False,  # the same run gives the same file
         )
         try:
-            client.execute(env=_environment(scratch))
+            client.execute(cleanup_kc=True, env=_environment(scratch))
         except (CellExecutionError, CellTimeoutError, DeadKernelError) as error:
-            raise LabFailed(f"{name}: {_where(nb)}\n{error}") from error
+            raise LabFailed(f"{name}: {_where(nb)}\n{_ANSI.sub('', str(error))}") from error
     return nb
 
 
@@ -99,7 +112,7 @@ def _where(nb: NotebookNode) -> str:
     return f"cell {index} (id {cell.id}) failed"
 
 
-def _this_python():
+def _this_python(scratch: str) -> Any:
     """A kernel manager that starts the Python of this process, whatever kernels the machine has registered."""
     from ipykernel.kernelspec import get_kernel_dict
     from jupyter_client import AsyncKernelManager
@@ -109,7 +122,10 @@ def _this_python():
         def get_kernel_spec(self, kernel_name: str) -> KernelSpec:
             return KernelSpec(**get_kernel_dict())
 
-    return AsyncKernelManager(kernel_spec_manager=ThisPython())
+    # Sockets in the scratch folder: no port that another user of the machine could reach.
+    return AsyncKernelManager(
+        kernel_spec_manager=ThisPython(), transport="ipc", connection_file=os.path.join(scratch, "kernel.json")
+    )
 
 
 def _environment(scratch: str) -> dict[str, str]:

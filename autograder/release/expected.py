@@ -6,7 +6,7 @@ from functools import cache
 from typing import Any
 
 from autograder import registry
-from autograder.acting import act, describe
+from autograder.acting import act, copied, describe
 from autograder.exercise import Case
 from autograder.judging import Report, matches
 from autograder.paths import classroom
@@ -36,7 +36,7 @@ def expect(exercise_id: str, cases: list[Case]) -> Expected:
     """Right outputs and every misconception's reports for some cases."""
     exercise, answer = registry.exercise(exercise_id), registry.answer(exercise_id)
     lab, name = exercise_id.rsplit("/", 1)
-    right = [describe(answer.reference(case.inputs)) if answer.reference else None for case in cases]
+    right = [describe(answer.reference(copied(case.inputs))) if answer.reference else None for case in cases]
     wrong = []
     for misconception in answer.misconceptions:
         learner = submission(lab, name, wrong_source(lab, name, misconception))

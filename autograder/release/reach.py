@@ -1,4 +1,4 @@
-"""Which files a text of Python can reach, by the names it mentions: what a cached result depends on. It imports none."""
+"""Which files some Python can reach, by the names it mentions: what a cached result depends on. It imports none."""
 
 import hashlib
 import re

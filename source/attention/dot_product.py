@@ -11,6 +11,14 @@ import torch
 from torch import Tensor
 
 
+def scaled_scores(Q: Tensor, K: Tensor) -> Tensor:
+    """Dot products of every query with every key, divided by √D so that their variance does not grow with D.
+
+    Q: (..., T, D). K: (..., S, D). Returns (..., T, S).
+    """
+    return Q @ K.transpose(-2, -1) / math.sqrt(Q.shape[-1])  # (..., T, D) @ (..., D, S) -> (..., T, S)
+
+
 def attention(Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
     """Blend the values by how well their keys answer each query.
 
@@ -18,7 +26,7 @@ def attention(Q: Tensor, K: Tensor, V: Tensor, mask: Tensor | None = None) -> tu
     Returns the blends (..., T, E) and the weights (..., T, S). A row with nothing to see is all zeros, and its
     gradients are zeros too.
     """
-    scores = Q @ K.transpose(-2, -1) / math.sqrt(Q.shape[-1])  # (..., T, D) @ (..., D, S) -> (..., T, S)
+    scores = scaled_scores(Q, K)  # (..., T, S)
     if mask is not None:
         # Filling, not adding: the fill also stops the gradient, which for a row of nothing but -inf is NaN.
         scores = scores.masked_fill(~mask, float("-inf"))

@@ -133,6 +133,8 @@ def test_infinity_where_infinity_is_expected_is_right():
     plain = Exercise(**{**EXERCISE.__dict__, "properties": ()})
     assert judge(plain, "k", {}, report, describe({"out": x})).passed
     assert not judge(plain, "k", {}, report, describe({"out": -x})).passed
+    finite = describe({"out": torch.tensor([[1.0, -1e9]])})
+    assert not judge(plain, "k", {}, {**report, "outputs": finite}, describe({"out": x})).passed
 
 
 @pytest.mark.parametrize(

@@ -191,6 +191,16 @@ multi_head_attention = Answer(
             edits=(("split(self.W_v(context), self.heads)", "split(self.W_v(x), self.heads)"),),
         ),
         Misconception(
+            "queries-and-keys-swapped",
+            "W_k makes the queries and W_q makes the keys",
+            edits=(("split(self.W_q(x)", "split(self.W_k(x)"), ("split(self.W_k(context)", "split(self.W_q(context)")),
+        ),
+        Misconception(
+            "mask-inverted",
+            "the keys that may be seen are the ones masked",
+            edits=(("attention(q, k, v, mask)", "attention(q, k, v, None if mask is None else ~mask)"),),
+        ),
+        Misconception(
             "mask-dropped",
             "the mask does not reach the attention",
             edits=(("attention(q, k, v, mask)", "attention(q, k, v)"),),
@@ -202,7 +212,10 @@ multi_head_attention = Answer(
                 ("split(self.W_q(x), self.heads)", "torch.reshape(self.W_q(x), (B, H, -1, D))"),
                 ("split(self.W_k(context), self.heads)", "torch.reshape(self.W_k(context), (B, H, -1, D))"),
                 ("split(self.W_v(context), self.heads)", "torch.reshape(self.W_v(context), (B, H, -1, D))"),
-                ("        context = x if", "        B, H, D = x.shape[0], self.heads, x.shape[2] // self.heads\n        context = x if"),
+                (
+                    "        context = x if",
+                    "        B, H, D = x.shape[0], self.heads, x.shape[2] // self.heads\n        context = x if",
+                ),
             ),
         ),
         Misconception(
@@ -237,7 +250,8 @@ multi_head_attention = Answer(
                 (
                     "z, weights = attention(q, k, v, mask)",
                     "s = q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5\n"
-                    "        weights = torch.softmax(s if mask is None else s.masked_fill(~mask, float('-inf')), dim=-1)\n"
+                    "        s = s if mask is None else s.masked_fill(~mask, float('-inf'))\n"
+                    "        weights = torch.softmax(s, dim=-1)\n"
                     "        z = weights @ v",
                 ),
             ),
@@ -261,9 +275,8 @@ def _parts_hidden(seed):
 
 def _parts_reference(i):
     z, weight = i["z"].double(), i["weight"].double()
-    H, D = z.shape[1], z.shape[3]
     parts = []
-    for h in range(H):  # all other heads silenced: the difference to the bias alone is what head h writes
+    for h in range(z.shape[1]):  # all other heads silenced: the difference to the bias alone is what head h writes
         alone = torch.zeros_like(z)
         alone[:, h] = z[:, h]
         parts.append(torch.cat(list(alone.unbind(1)), dim=-1) @ weight.T)
@@ -314,7 +327,7 @@ def _influence_hidden(seed):
         Case("one position", {"A": d.normal(1, 1), "W": d.normal(3, 3), "power": 2, "x": d.normal(1, 3)}),
         Case("more inputs than outputs", {"A": d.normal(2, 6), "W": d.normal(3, 3), "power": 2, "x": d.normal(6, 3)}),
         Case("more outputs than inputs", {"A": d.normal(5, 2), "W": d.normal(2, 4), "power": 1, "x": d.normal(2, 2)}),
-        Case("inputs that reach nothing", {"A": d.normal(4, 4).triu(), "W": d.normal(2, 3), "power": 2, "x": d.normal(4, 2)}),
+        Case("zeros below", {"A": d.normal(4, 4).triu(), "W": d.normal(2, 3), "power": 2, "x": d.normal(4, 2)}),
         Case(
             "float64",
             {"A": d.normal(3, 4, **double), "W": d.normal(5, 2, **double), "power": 3, "x": d.normal(4, 5, **double)},
@@ -338,7 +351,7 @@ influence = Answer(
             "gradient-of-the-sum",
             "the entries of each output are summed before the gradient is taken, so that opposite signs cancel",
             edits=(
-                ("torch.autograd.functional.jacobian(layer, x)", "torch.autograd.functional.jacobian(lambda a: layer(a).sum(dim=1, keepdim=True), x)"),
+                ("jacobian(layer, x)", "jacobian(lambda a: layer(a).sum(dim=1, keepdim=True), x)"),
             ),
         ),
         Misconception("transposed", "rows are inputs and columns are outputs", edits=((".sqrt()", ".sqrt().T"),)),
@@ -381,7 +394,7 @@ def _repair_hidden(seed):
 
 def _repaired(x, state, H):
     out = state["W_o.bias"].expand(x.shape).clone()
-    B, T, C = x.shape
+    _, T, C = x.shape
     D = C // H
     q, k, v = ((x @ state["W_qkv.weight"].T + state["W_qkv.bias"])[..., n * C : (n + 1) * C] for n in range(3))
     for h in range(H):
@@ -408,7 +421,7 @@ _BUGS = {
         "the weights are still masked after softmax, so that what may not be seen changes each row's sum",
         ('torch.softmax(s.masked_fill(~seen, float("-inf")), dim=-1)', "torch.softmax(s, dim=-1) * seen"),
     ),
-    "merge": ("the heads are still merged without being swapped back", ("z.transpose(1, 2).reshape(B, T, C)", "z.reshape(B, T, C)")),
+    "merge": ("the heads are still merged without being swapped back", ("z.transpose(1, 2).reshape", "z.reshape")),
 }
 repaired = Answer(
     name="repaired",
@@ -418,7 +431,7 @@ repaired = Answer(
         *(
             Misconception(
                 f"{'-and-'.join(left)}-left",
-                ", and ".join(_BUGS[bug][0] for bug in left),
+                ", and ".join(_BUGS[bug][0] for bug in left) if n < 3 else "all three lines are left as they were",
                 edits=tuple(_BUGS[bug][1] for bug in left),
             )
             for n in (1, 2, 3)

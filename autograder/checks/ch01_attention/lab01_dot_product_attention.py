@@ -60,7 +60,7 @@ scores = Exercise(
     act=lambda f, i: {"scores": f(i["Q"], i["K"])},
     visible=_scores_cases,
     shapes={"scores": "(..., T, S)"},
-    forbids=("scaled_dot_product_attention", "source.attention.dot_product.attention"),
+    forbids=("scaled_dot_product_attention", "source.attention.dot_product.scaled_scores"),
     hints=(
         "Every query meets every key: T rows, S columns. Which product of matrices gives all dot products at once?",
         "`K.transpose(-2, -1)` swaps the last two dimensions and leaves batch and heads alone.",

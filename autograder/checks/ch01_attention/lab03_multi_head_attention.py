@@ -4,7 +4,7 @@ import torch
 from torch import nn
 
 from autograder.acting import WrongType
-from autograder.cases import Draw, transposed
+from autograder.cases import Draw
 from autograder.exercise import Case, Exercise
 
 
@@ -32,6 +32,7 @@ split_heads = Exercise(
     act=_split_act,
     visible=_split_cases,
     shapes={"heads": "(B, H, T, D)", "heads of the edge shape": "(B, H, T, D)"},
+    forbids=("source.attention.multi_head.split",),
     hints=(
         "Look at one position's numbers, written in a row. Which of them belong to head 0? Cut the row before you "
         "move anything.",
@@ -65,6 +66,7 @@ merge_heads = Exercise(
     act=_merge_act,
     visible=_merge_cases,
     shapes={"merged": "(B, T, C)", "edge shape merged": "(B, T, C)"},
+    forbids=("source.attention.multi_head.merge",),
     hints=(
         "It is split_heads read backwards: which of its two steps was last, and so has to be undone first?",
         "`transpose` leaves memory as it was, so `view` refuses to join the last two dimensions: `reshape` copies.",
@@ -114,7 +116,10 @@ def loaded(layer, state):
     if found != wanted:
         missing = [f"{n} {s}" for n, s in wanted.items() if found.get(n) != s]
         extra = [f"{n} {s}" for n, s in found.items() if wanted.get(n) != s]
-        raise WrongType(f"the layer lacks {', '.join(missing) or 'nothing'}; it should not have {', '.join(extra) or '...'}")
+        raise WrongType(
+            f"the layer's parameters are not the lab's. Missing: {', '.join(missing) or 'none'}. "
+            f"Not expected: {', '.join(extra) or 'none'}"
+        )
     layer.to(next(iter(state.values())).dtype)
     layer.load_state_dict(state)
     return layer
@@ -157,7 +162,12 @@ multi_head_attention = Exercise(
     act=_layer_act,
     visible=_layer_cases,
     shapes={"out": "(B, T, C)", "weights": "(B, H, T, S)", "gradient of x": "(B, T, C)"},
-    forbids=("scaled_dot_product_attention", "multi_head_attention_forward"),
+    forbids=(
+        "scaled_dot_product_attention",
+        "multi_head_attention_forward",
+        "source.attention.multi_head.MultiHeadAttention.forward",
+        "source.attention.multi_head.multi_head_attention_naive",
+    ),
     hints=(
         "Write down the shape after each of the five steps: project, split, attend, merge, project. Which sequence "
         "do the keys and the values come from when there is a context?",
@@ -220,7 +230,7 @@ def _influence_cases():
     swap, zero_sum = torch.eye(2).flip(0), d.normal(4, 6)
     zero_sum = zero_sum - zero_sum.mean(dim=1, keepdim=True)  # each output's entries sum to zero
     return [
-        Case("a swap of two positions, by hand", {"A": 3 * swap, "W": torch.ones(1, 1), "power": 1, "x": torch.zeros(2, 1)}),
+        Case("a swap by hand", {"A": 3 * swap, "W": torch.ones(1, 1), "power": 1, "x": torch.zeros(2, 1)}),
         Case("a causal layer", {"A": d.normal(5, 5).tril(), "W": d.normal(3, 4), "power": 2, "x": d.normal(5, 3)}),
         Case("outputs that sum to zero", {"A": d.normal(4, 4), "W": zero_sum, "power": 1, "x": d.normal(4, 4)}),
     ]
@@ -272,8 +282,10 @@ def _repair_cases():
 def _repair_act(f, i):
     layer = loaded(f(i["x"].shape[-1], i["heads"]), i["state"])
     x = i["x"]
-    extra = {"out of one position": layer(x[:, :1]), "out of an empty batch": layer(x[:0])} if i.get("then edges") else {}
-    return {"out": layer(x), **extra}
+    outputs = {"out": layer(x)}
+    if i.get("then edges"):
+        outputs |= {"out of one position": layer(x[:, :1]), "out of an empty batch": layer(x[:0])}
+    return outputs
 
 
 repaired = Exercise(

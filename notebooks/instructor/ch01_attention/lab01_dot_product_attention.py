@@ -32,6 +32,7 @@ import torch
 
 from autograder import check, earlier
 from source.attention.dot_product import attention as course_attention
+from source.attention.dot_product import scaled_scores as course_scores
 from source.plots import heatmap
 
 # %% [markdown]
@@ -55,7 +56,7 @@ ax.axhline(0, color="gray", linewidth=0.8)
 plt.show()
 
 # %% [markdown]
-# The third key stands out, and the others are not worthless. Attention hands back a *blend* of all values, each
+# Key 2 stands out, and the others are not worthless. Attention hands back a *blend* of all values, each
 # weighted by how well its key answers the query. It needs three steps: scores, weights, blend. You build each.
 #
 # Letters: `B` batch, `H` heads, `T` queries, `S` keys, `D` head width. Written `(..., T, S)`, a shape may have any
@@ -171,18 +172,23 @@ def entropy(weights: torch.Tensor) -> torch.Tensor:
 check("ch01/lab01/entropy", entropy)
 
 # %% [markdown]
-# **Look at it.** Random queries and keys of growing width, 64 keys each; how many keys does a query look at, with
-# the division and without?
+# **Look at it.** From here on `scaled_scores` is your `scores` if its check passed, and the course's own otherwise, so
+# that you can go on either way.
+#
+# Random queries and keys of growing width, 64 keys each: how many keys does a query look at, with the division and
+# without?
+
+# %% tags=["given"]
+scaled_scores = earlier("ch01/lab01/scores", scores, course_scores)
 
 # %% tags=["look"]
 spread = earlier("ch01/lab01/entropy", entropy, lambda w: torch.special.entr(w).sum(-1))
-scaled = earlier("ch01/lab01/scores", scores, lambda Q, K: Q @ K.mT / Q.shape[-1] ** 0.5)
 widths = [2, 4, 8, 16, 32, 64, 128, 256, 512]
 looked_at = {"divided by √D": [], "not divided": []}
 torch.manual_seed(1)
 for D in widths:
     Q, K = torch.randn(256, D), torch.randn(64, D)
-    x = scaled(Q, K)
+    x = scaled_scores(Q, K)
     for name, factor in (("divided by √D", 1.0), ("not divided", math.sqrt(D))):
         looked_at[name].append(spread(torch.softmax(factor * x, dim=-1)).mean().exp().item())
 
@@ -207,6 +213,7 @@ plt.show()
 #
 # A *mask* says which keys a query may see: `True` may be seen, `False` may not. A masked key must weigh exactly
 # zero, and the others must still sum to one. The trick is to mask the *scores*, before softmax, with minus infinity.
+# Build on `scaled_scores` and on any softmax.
 #
 # One corner needs a decision: a row in which *every* key is masked (a padded query) has nothing to blend. Softmax
 # gives 0/0, which is NaN, and one NaN ruins a whole batch's gradients. In this course such a row is all zeros.
@@ -225,7 +232,7 @@ def attention(
     tensor([[15.]])
     """
     ### BEGIN SOLUTION
-    s = scores(Q, K)  # (..., T, S)
+    s = scaled_scores(Q, K)  # (..., T, S)
     if mask is not None:
         s = s.masked_fill(~mask, float("-inf"))
     weights = torch.softmax(s, dim=-1).nan_to_num(0.0)

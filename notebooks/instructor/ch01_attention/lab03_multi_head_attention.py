@@ -144,8 +144,12 @@ T, C, H = 6, 4, 2
 x = torch.arange(T).view(1, T, 1).expand(1, T, C).float()
 fig, axes = plt.subplots(1, 2, figsize=(5.6, 3.4))
 for ax, head, title in zip(axes, (split(x, H)[0, 0], x.reshape(1, H, T, C // H)[0, 0]), ("split", "reshape alone")):
-    heatmap(ax, head.numpy(), [f"row {t}" for t in range(T)], ["0", "1"], numbers=True, high=T - 1)
+    heatmap(ax, head.numpy(), [f"row {t}" for t in range(T)], ["0", "1"], high=T - 1)
+    ax.tick_params(axis="x", rotation=0)
     ax.set(title=title, xlabel="column of head 0", ylabel="")
+    for (row, column), position in np.ndenumerate(head.numpy()):
+        ink = "white" if position < T / 2 else "black"
+        ax.text(column, row, f"{position:.0f}", ha="center", va="center", color=ink)
 fig.suptitle("position that each number came from")
 plt.tight_layout()
 plt.show()
@@ -222,6 +226,7 @@ check("ch01/lab03/multi_head_attention", MultiHeadAttention)
 # same number of parameters, same training; only the number of heads differs.
 
 # %% tags=["look"]
+torch.set_num_threads(1)  # tensors this small: a second thread waits more than it works
 Layer = earlier("ch01/lab03/multi_head_attention", MultiHeadAttention, course.MultiHeadAttention)
 PLACES, NOTE = 10, 6
 
@@ -380,8 +385,8 @@ def influence(layer, x: torch.Tensor) -> torch.Tensor:
 check("ch01/lab03/influence", influence)
 
 # %% [markdown]
-# **Look at it.** Your own layer with random weights, without a mask and with a causal one. White on black would be
-# easy to misread, so the scale is logarithmic: each step of one is a factor of ten.
+# **Look at it.** Your own layer with random weights, without a mask and with a causal one. The scale is logarithmic:
+# one unit is a factor of ten.
 
 # %% tags=["look"]
 def course_influence(layer, x):
@@ -398,7 +403,7 @@ def show_influence(ax, layer, T, C, title):
     with np.errstate(divide="ignore"):
         logs = np.where(seen > 0, np.log10(seen), np.nan)
     labels = [str(t) for t in range(T)]
-    image = heatmap(ax, logs, labels, labels, low=-3, high=0)
+    image = heatmap(ax, logs, labels, labels, low=-2.5, high=0)
     ax.tick_params(axis="x", rotation=0)
     ax.set(title=title, xlabel="input position", ylabel="output position")
     for t, s in np.argwhere(seen == 0):
@@ -537,9 +542,9 @@ axes[2].legend()
 plt.show()
 
 # %% [markdown]
-# **Which inputs does the suspect's output 1 depend on most, and where would you find them in the right panel of
-# step 1?** The repaired layer stays at the line: there is nothing to learn, and it learns nothing. Training alone
-# would have told you the suspect is the better layer.
+# **Which of the suspect's outputs see inputs 4 to 7 clearly, and which only faintly?** Each of the two leaks made one
+# of the two patterns: which made which? The repaired layer stays at the line: there is nothing to learn, and it learns
+# nothing. Training alone would have told you that the suspect is the better layer.
 
 # %% [markdown]
 # ## What you built
@@ -554,5 +559,5 @@ plt.show()
 # - Fewer keys and values than queries: [@shazeer2019] lets all heads share one pair, [@ainslie2023] groups them.
 #   Which of your four projections would shrink, and to which shape?
 # - Production code: nanoGPT's `model.py`, class `CausalSelfAttention`. Find the line for each of your three repairs.
-# - An extension: train the four-head layer of step 3 with a width of 12 instead of 16 (`NOTE = 2`). From how many
-#   heads on does a head become too narrow to find its place? Measure it.
+# - An extension: repeat the training of step 3 with notes of two numbers (`NOTE = 2`, so a width of 12) and 1, 2, 3,
+#   4, 6 and 12 heads. From which head width down is a head too narrow to find its place?
