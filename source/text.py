@@ -8,22 +8,23 @@ document, so the second time they can only be foretold by looking back.
 import random
 
 START = "<start>"
-NOUNS = "cat dog bird fox boy girl king queen".split()
-VERBS = "sees likes finds hears wants knows".split()
+NOUNS = ["cat", "dog", "bird", "fox", "boy", "girl", "king", "queen"]
+VERBS = ["sees", "likes", "finds", "hears", "wants", "knows"]
 CLASSES = {
     "start": [START],
     "stop": ["."],
-    "name": "anna tom mary john lily sam".split(),
-    "surname": "stone wood hill brook field snow".split(),
-    "determiner": "the my her our".split(),
-    "adjective": "red old big small happy green cold quiet".split(),
+    "name": ["anna", "tom", "mary", "john", "lily", "sam"],
+    "surname": ["stone", "wood", "hill", "brook", "field", "snow"],
+    "determiner": ["the", "my", "her", "our"],
+    "adjective": ["red", "old", "big", "small", "happy", "green", "cold", "quiet"],
     "noun": NOUNS,
-    "nouns": [noun.removesuffix("x") + "xes" if noun == "fox" else noun + "s" for noun in NOUNS],
-    "preposition": "near behind under with".split(),
+    "nouns": [noun + ("es" if noun == "fox" else "s") for noun in NOUNS],
+    "preposition": ["near", "behind", "under", "with"],
     "verb": VERBS,
     "verbs": [verb.removesuffix("s") for verb in VERBS],
 }
 WORDS = [word for words in CLASSES.values() for word in words]
+LONGEST = 18  # words in a list
 NUMBER_OF = {word: i for i, word in enumerate(WORDS)}
 
 
@@ -65,14 +66,16 @@ def sentence(rng: random.Random, surnames: dict[str, str]) -> list[str]:
 def document(rng: random.Random, length: int) -> list[int]:
     """Ids of a document of exactly `length` words: the start word, sentences, and one list of words pasted twice.
 
-    Length must be at least 34, room for the longest list twice.
+    Raises ValueError below 37 words, the room that the longest list needs to come twice.
     """
+    if length < 1 + 2 * LONGEST:
+        raise ValueError(f"a document of {length} words is too short: give at least {1 + 2 * LONGEST}")
     surnames = {name: rng.choice(CLASSES["surname"]) for name in CLASSES["name"]}
     words = [START]
     while len(words) < length:
         words += sentence(rng, surnames)
     words = words[:length]
-    n = rng.randint(4, 18)
+    n = rng.randint(4, LONGEST)
     first = rng.randint(1, length - 2 * n)
     second = rng.randint(first + n, length - n)  # any distance, so position alone never tells where to look
     listed = rng.sample(WORDS[1:], n)

@@ -6,6 +6,8 @@ Letters: L layers, B batch, H heads, T words. A probe is a list of n random word
 - Olsson et al. (2022), In-context Learning and Induction Heads, section "Argument 1" and its head-scoring appendix.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,6 +40,29 @@ def induction_score(weights: Tensor, n: int) -> Tensor:
     """
     t = torch.arange(n + 1, 2 * n, device=weights.device)  # the second list, without its last word
     return weights[..., t, t - n + 1].mean(dim=(1, 3))  # (L, B, H, n - 1) -> (L, H)
+
+
+def entropy(weights: Tensor) -> Tensor:
+    """How spread out each row is, in nats: (..., T, S) -> (..., T). A weight of zero adds nothing."""
+    return torch.special.entr(weights).sum(-1)
+
+
+def influence(layer: Callable[[Tensor], Tensor], x: Tensor) -> Tensor:
+    """How strongly each input position moves each output position: the norms of the Jacobian's blocks.
+
+    layer: (S, C) -> (T, M), differentiable. x: (S, C). Returns (T, S).
+    """
+    J = torch.autograd.functional.jacobian(layer, x)  # (T, M, S, C)
+    return torch.linalg.vector_norm(J, dim=(1, 3))  # (T, S)
+
+
+def visible_keys(attend: Callable[[Tensor, Tensor, Tensor], Tensor], T: int, S: int) -> Tensor:
+    """Which keys each query may see, found by calling an attention: (T, S), True = seen.
+
+    attend: Q (T, D), K (S, D), V (S, E) -> (T, E).
+    """
+    # With all scores alike and the identity for values, the output is the weights, and none rounds to zero.
+    return attend(torch.zeros(T, 8), torch.zeros(S, 8), torch.eye(S)) > 0
 
 
 def loss_without(model: nn.Module, ids: Tensor, n: int, layer: int | None, head: int | None) -> float:

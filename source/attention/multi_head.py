@@ -41,6 +41,33 @@ class MultiHeadAttention(nn.Module):
         return self.W_o(merge(z)), weights
 
 
+class CausalSelfAttention(nn.Module):
+    """Causal self-attention with all three projections in one matrix, as GPT-2 stores them.
+
+    width: C. heads: H, divides C. x (B, T, C) -> (B, T, C); output t depends on positions 0 to t alone.
+    """
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.W_qkv = nn.Linear(width, 3 * width)
+        self.W_o = nn.Linear(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        T = x.shape[1]
+        q, k, v = (split(part, self.heads) for part in self.W_qkv(x).chunk(3, dim=-1))  # three (B, H, T, D)
+        causal = torch.ones(T, T, dtype=torch.bool, device=x.device).tril()
+        return self.W_o(merge(attention(q, k, v, causal)[0]))  # (B, H, T, D) -> (B, T, C)
+
+
+def head_contributions(z: Tensor, W_o: nn.Linear) -> Tensor:
+    """What each head adds to the output: z (B, H, T, D) -> (B, H, T, M). The bias belongs to no head.
+
+    - Elhage et al. (2021), section "Attention Heads are Independent and Additive".
+    """
+    return torch.einsum("bhtd,mhd->bhtm", z, W_o.weight.unflatten(1, z.shape[1::2]))  # W_o.weight: (M, H*D)
+
+
 def split(x: Tensor, heads: int) -> Tensor:
     """(B, T, C) -> (B, H, T, D): head h takes the columns h*D to (h+1)*D of every position."""
     return x.unflatten(-1, (heads, x.shape[-1] // heads)).transpose(1, 2)

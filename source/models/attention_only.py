@@ -5,6 +5,7 @@ L layers. Without feed-forward layers, everything that moves from one word to an
 what a head looks at can be read as what it does. The design and the vocabulary for it (previous-token head,
 induction head) come from:
 
+- Vaswani et al. (2017), Attention Is All You Need (the waves that positions start from).
 - Elhage et al. (2021), A Mathematical Framework for Transformer Circuits.
 - Olsson et al. (2022), In-context Learning and Induction Heads.
 """
@@ -50,14 +51,14 @@ class Attention(nn.Module):
 class AttentionOnly(nn.Module):
     """Token and position embeddings, L layers of pre-normalised attention, an untied map back to the vocabulary.
 
-    vocabulary: V. context: the longest T. width: C. heads: H, must divide C. layers: L.
-    Raises ValueError when the heads do not divide the width.
+    vocabulary: V. context: the longest T. width: C, even. heads: H, must divide C. layers: L.
+    Raises ValueError when the width is odd or the heads do not divide it.
     """
 
     def __init__(self, vocabulary: int, context: int = 64, width: int = 64, heads: int = 4, layers: int = 2) -> None:
         super().__init__()
-        if width % heads:
-            raise ValueError(f"{heads} heads do not divide a width of {width}: the head width must be a whole number")
+        if width % heads or width % 2:
+            raise ValueError(f"a width of {width} and {heads} heads: the width must be even, and the heads divide it")
         self.context = context
         self.token = nn.Embedding(vocabulary, width)
         self.position = nn.Embedding(context, width)
@@ -68,6 +69,13 @@ class AttentionOnly(nn.Module):
         for weight in self.parameters():
             if weight.ndim == 2:  # matrices; LayerNorm's vectors keep their ones and zeros
                 nn.init.normal_(weight, std=width**-0.5)
+        # Positions are learned, but start as waves: a step of one is then the same rotation everywhere, which a head
+        # can pick up from all positions at once. From random starts the heads form later, or not in minutes.
+        t = torch.arange(context)[:, None]  # (T, 1)
+        frequency = 100 ** (-torch.arange(width // 2) / (width // 2))  # (C / 2,), from 1 down to near 0.01
+        waves = torch.cat([(t * frequency).sin(), (t * frequency).cos()], dim=1)  # (T, C)
+        with torch.no_grad():
+            self.position.weight.copy_(0.2 * waves)
 
     def forward(self, ids: Tensor, keep: Tensor | None = None) -> Tensor:
         """The scores of every next word: ids (B, T) -> logits (B, T, V). For keep and errors, see `look`."""
@@ -85,7 +93,7 @@ class AttentionOnly(nn.Module):
         if ids.ndim != 2:
             raise ValueError(f"ids have shape {tuple(ids.shape)}: give (B, T), one row a sequence")
         T = ids.shape[1]
-        if T > self.context:
+        if self.context < T:
             raise ValueError(f"{T} words are too many: this model has positions for {self.context}")
         L, H = len(self.layers), self.layers[0].heads
         if keep is None:

@@ -87,7 +87,7 @@ entropy = Exercise(
     act=lambda f, i: {"entropy": f(i["weights"])},
     visible=_entropy_cases,
     shapes={"entropy": "(..., T)"},
-    forbids=("entr",),
+    forbids=("entr", "source.attention.inspection.entropy"),
     hints=(
         "What does 0 · log 0 have to be, so that a key with no weight adds nothing? What does torch say it is?",
         "`torch.where`, `torch.xlogy` or a clamp inside the logarithm keep a zero weight from turning into NaN.",

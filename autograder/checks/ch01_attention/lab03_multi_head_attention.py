@@ -215,6 +215,7 @@ head_contributions = Exercise(
     act=_parts_act,
     visible=_parts_cases,
     shapes={"contributions": "(B, H, T, M)", "contributions, empty batch": "(B, H, T, M)"},
+    forbids=("source.attention.multi_head.head_contributions",),
     hints=(
         "Head 0's numbers are the first D of the merged vector. Which columns of `W_o.weight` do they meet?",
         "Head h meets `W_o.weight[:, h*D:(h+1)*D]`, of shape (M, D). `reshape` makes H such blocks out of "
@@ -250,6 +251,7 @@ influence = Exercise(
     act=_influence_act,
     visible=_influence_cases,
     shapes={"influence": "(T, S)"},
+    forbids=("source.attention.inspection.influence",),
     hints=(
         "You need the derivative of every output entry by every input entry: a tensor of shape (T, M, S, C). Over "
         "which of its dimensions does the norm run?",
@@ -297,7 +299,11 @@ repaired = Exercise(
     act=_repair_act,
     visible=_repair_cases,
     shapes={"out": "(B, T, C)", "out of one position": "(B, T, C)", "out of an empty batch": "(B, T, C)"},
-    forbids=("scaled_dot_product_attention", "multi_head_attention_forward"),
+    forbids=(
+        "scaled_dot_product_attention",
+        "multi_head_attention_forward",
+        "source.attention.multi_head.CausalSelfAttention.forward",
+    ),
     hints=(
         "Go through forward line by line and say aloud what the numbers in each tensor are, not only its shape. What "
         "does a score sum over? What does a row of weights sum to? Whose numbers lie next to each other at the end?",

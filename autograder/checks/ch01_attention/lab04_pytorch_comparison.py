@@ -269,6 +269,7 @@ visible_keys = Exercise(
     act=_probe_act,
     visible=_probe_cases,
     shapes={"seen with is_causal=True": "(T, S)", "seen through a given mask": "(T, S)"},
+    forbids=("source.attention.inspection.visible_keys",),
     hints=(
         "The output is weights @ V. For which matrix V is a product equal to its left factor?",
         "`torch.eye(S)` as V makes the output the weights. Queries of zeros give every key the same score.",

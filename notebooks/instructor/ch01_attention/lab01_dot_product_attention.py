@@ -31,6 +31,7 @@ import matplotlib.pyplot as plt
 import torch
 
 from autograder import check, earlier
+from source.attention import inspection
 from source.attention.dot_product import attention as course_attention
 from source.attention.dot_product import scaled_scores as course_scores
 from source.plots import heatmap
@@ -182,7 +183,7 @@ check("ch01/lab01/entropy", entropy)
 scaled_scores = earlier("ch01/lab01/scores", scores, course_scores)
 
 # %% tags=["look"]
-spread = earlier("ch01/lab01/entropy", entropy, lambda w: torch.special.entr(w).sum(-1))
+spread = earlier("ch01/lab01/entropy", entropy, inspection.entropy)
 widths = [2, 4, 8, 16, 32, 64, 128, 256, 512]
 looked_at = {"divided by √D": [], "not divided": []}
 torch.manual_seed(1)

@@ -33,6 +33,7 @@ import torch.nn.functional as F
 from torch import nn
 
 from autograder import check, earlier
+from source.attention import inspection
 from source.attention import multi_head as course
 from source.attention.dot_product import attention
 from source.plots import heatmap
@@ -322,11 +323,7 @@ check("ch01/lab03/head_contributions", head_contributions)
 # **Look at it.** Take one head's contribution out of the trained two-head layer. What is lost?
 
 # %% tags=["look"]
-def course_contributions(z, W_o):
-    return torch.einsum("bhtd,mhd->bhtm", z, W_o.weight.unflatten(1, z.shape[1::2]))
-
-
-written = earlier("ch01/lab03/head_contributions", head_contributions, course_contributions)
+written = earlier("ch01/lab03/head_contributions", head_contributions, course.head_contributions)
 layer = trained[2]
 with torch.no_grad():
     x, y = two_places(500)
@@ -389,11 +386,7 @@ check("ch01/lab03/influence", influence)
 # one unit is a factor of ten.
 
 # %% tags=["look"]
-def course_influence(layer, x):
-    return torch.autograd.functional.jacobian(layer, x).pow(2).sum(dim=(1, 3)).sqrt()
-
-
-reach = earlier("ch01/lab03/influence", influence, course_influence)
+reach = earlier("ch01/lab03/influence", influence, inspection.influence)
 
 
 def show_influence(ax, layer, T, C, title):
@@ -521,13 +514,7 @@ check("ch01/lab03/repaired", RepairedAttention)
 # **Look at it.** The suspect's influence, the repaired layer's, and what the repaired one can learn from noise.
 
 # %% tags=["look"]
-class CourseRepaired(SuspectAttention):
-    def forward(self, x):
-        q, k, v = (course.split(part, self.heads) for part in self.W_qkv(x).chunk(3, dim=-1))
-        return self.W_o(course.merge(F.scaled_dot_product_attention(q, k, v, is_causal=True)))
-
-
-Repaired = earlier("ch01/lab03/repaired", RepairedAttention, CourseRepaired)
+Repaired = earlier("ch01/lab03/repaired", RepairedAttention, course.CausalSelfAttention)
 fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.4), layout="constrained")
 for ax, Attention, title in zip(axes, (SuspectAttention, Repaired), ("suspect: influence", "repaired: influence")):
     torch.manual_seed(1)

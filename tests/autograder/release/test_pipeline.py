@@ -90,6 +90,10 @@ def test_no_solution_hidden_case_or_reference_reaches_a_student_file(made, lab):
         cells = {grade_id(c): c.source for c in nb.cells if grade_id(c)}
         for name, line in _solution_lines(lab):
             assert line not in cells[name], (folder, name, line)
+        # Nor may a later cell give away what an earlier exercise asks for: given code to be mended may look alike.
+        shown = [c.source for c in nb.cells if not grade_id(c) and "given" not in c.metadata.get("tags", [])]
+        for name, line in _solution_lines(lab):
+            assert not any(line in source for source in shown), (folder, name, line)
         for exercise in registry.exercises(lab):
             name = exercise.rsplit("/", 1)[1]
             assert "raise NotImplementedError(" in cells[name]
