@@ -1,7 +1,6 @@
 """Looks at what this machine has and what the course needs, and names the command that mends it. It changes nothing."""
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import re
@@ -11,8 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 PACKAGE = "transformer-systems"
-# Where a library is imported by another name than it is installed by.
-IMPORTED = {"jupyter-book": "jupyter_book"}
 
 
 @dataclass(frozen=True)
@@ -58,7 +55,7 @@ def _libraries() -> list[Finding]:
                 absent.append(f"{name} {says}")
         if extra not in ("", "student"):
             state = "absent" if absent else "ok"
-            mend = f"{_pip()} '{PACKAGE}[{extra}]'" if absent else ""
+            mend = f"{_pip()} {_itself(extra)}" if absent else ""
             told = "; ".join(absent) or ", ".join(wanted) or "complete"
             findings.append(Finding(extra, f"extra {extra!r}", state, told, mend))
     return findings
@@ -71,8 +68,6 @@ def _library(name: str, needed: str) -> tuple[str, str]:
         version = importlib.metadata.version(name)
     except importlib.metadata.PackageNotFoundError:
         return "missing", "not installed"
-    if importlib.util.find_spec(IMPORTED.get(name, name.replace("-", "_"))) is None:
-        return "missing", f"{version} is listed but cannot be found"
     if not SpecifierSet(needed).contains(version, prereleases=True):
         return "old", f"{version}; needed is {needed}"
     return "ok", version
@@ -161,7 +156,7 @@ def _course() -> list[Finding]:
     from autograder.registry import HERE
 
     clone = student_notebooks() == NOTEBOOKS / "student"
-    mend = "course release" if clone else f"{_pip()} --force-reinstall --no-deps {PACKAGE}"
+    mend = "course release" if clone else f"{_pip()} --force-reinstall --no-deps {_itself()}"
     try:
         found = labs()
     except BrokenCourse as error:
@@ -172,6 +167,14 @@ def _course() -> list[Finding]:
         return [*findings, Finding("student", "expected outputs", "ok", f"for {len(stored)} labs")]
     lacking = ", ".join(lab.number for lab in found if lab not in stored)
     return [*findings, Finding("student", "expected outputs", "missing", f"none for lab {lacking}", mend)]
+
+
+def _itself(extra: str = "") -> str:
+    # How pip is told of the course: a clone by its folder.
+    from autograder.paths import ROOT
+
+    chosen = f"[{extra}]" if extra else ""
+    return f"-e '{ROOT}{chosen}'" if (ROOT / "pyproject.toml").exists() else f"'{PACKAGE}{chosen}'"
 
 
 def _pip() -> str:

@@ -43,7 +43,7 @@ class Exercise:
     shapes: dict[str, str] = field(default_factory=dict)  # output name -> "(B, H, T, D)"
     tolerance: dict[str, float] = field(default_factory=dict)  # over TOLERANCE
     properties: tuple[Property, ...] = ()
-    forbids: tuple[str, ...] = ()  # calls that hand the answer over: "softmax", "source.attention.dot_product.attention"
+    forbids: tuple[str, ...] = ()  # calls that hand the answer over (see autograder.forbids)
     may_modify: tuple[str, ...] = ()  # inputs that may change in place
     id: str = ""  # "ch01/lab01/softmax": set where the exercise is found
 

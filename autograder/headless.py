@@ -12,6 +12,8 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import matplotlib.pyplot  # noqa: F401  loaded before any cell's time is taken: the first import is slow
+
 from autograder import checking, registry
 from autograder.acting import own_traceback
 from autograder.running import Shell

@@ -96,7 +96,7 @@ def _type(exercise: Exercise, name: str, got: dict[str, Any], want: dict[str, An
     numbers = {"int", "float"}
     if got["type"] == want["type"] or {got["type"], want["type"]} <= numbers:
         return []
-    return ["wrong type", f"{name} is a {got['type']}, expected a {want['type']}"]
+    return ["wrong type", f"{name} is of type {got['type']}, expected {want['type']}"]
 
 
 def _shape(exercise: Exercise, name: str, got: dict[str, Any], want: dict[str, Any]) -> list[str]:

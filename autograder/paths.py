@@ -17,6 +17,12 @@ def student_notebooks() -> Path:
     return packaged if packaged.is_dir() else NOTEBOOKS / "student"
 
 
+def in_clone() -> bool:
+    """Whether this is a clone of the course: an installed wheel has no sources to make anything from."""
+    return INSTRUCTOR.is_dir()
+
+
 def classroom() -> Path:
     """The one folder of student data: hand-ins, grades, feedback, the course secret."""
-    return Path(os.environ.get("COURSE_CLASSROOM", ROOT / "classroom")).absolute()
+    home = ROOT if in_clone() else Path.cwd()
+    return Path(os.environ.get("COURSE_CLASSROOM", home / "classroom")).absolute()

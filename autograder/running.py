@@ -55,11 +55,12 @@ class _Stream:
             self.left -= len(kept)
             if self.left <= 0:
                 kept += "\n[the rest of this output was cut: it is too long]\n"
+            # Joined when the cell is done: a million short lines would take minutes to add up one by one.
             outputs = self.shell.outputs
             if outputs and outputs[-1].output_type == "stream" and outputs[-1].name == self.name:
-                outputs[-1].text += kept
+                outputs[-1].text.append(kept)
             else:
-                outputs.append(nbformat.v4.new_output("stream", name=self.name, text=kept))
+                outputs.append(nbformat.v4.new_output("stream", name=self.name, text=[kept]))
         return len(text)
 
     def flush(self) -> None:
@@ -102,6 +103,9 @@ class Shell(InteractiveShell):
             self.run_cell(source, store_history=True)
         finally:
             sys.stdout, sys.stderr = before
+        for output in self.outputs:
+            if output.output_type == "stream":
+                output.text = "".join(output.text)
         return self.outputs
 
 

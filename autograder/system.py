@@ -1,4 +1,4 @@
-"""Looks for what pip cannot install and installs it where it may (root and apt). Plain Python: it runs before the set-up.
+"""Installs what pip cannot, where it may (root and apt). Plain Python: it runs before the set-up.
 
 Usage: python3 autograder/system.py [python3]. Ends with 1 only where the set-up cannot go on.
 """
@@ -32,7 +32,9 @@ def install(packages: list[str]) -> bool:
     quiet = {"env": environment, "stdout": subprocess.DEVNULL}
     subprocess.run(["apt-get", "update", "-qq"], check=False, **quiet)
     print(f"Installing {', '.join(packages)} with apt-get", flush=True)
-    done = subprocess.run(["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], check=False, **quiet)
+    done = subprocess.run(
+        ["apt-get", "install", "-y", "-qq", "--no-install-recommends", *packages], check=False, **quiet
+    )
     return done.returncode == 0
 
 
@@ -44,7 +46,10 @@ def command(name: str) -> str:
 def main() -> int:
     if not (3, 11) <= sys.version_info[:2] <= (3, 13):
         have = ".".join(map(str, sys.version_info[:2]))
-        print(f"This Python is {have}; the course needs 3.11, 3.12 or 3.13: make course PYTHON=python3.12", file=sys.stderr)
+        print(
+            f"This Python is {have}; the course needs 3.11, 3.12 or 3.13: make course PYTHON=python3.12",
+            file=sys.stderr,
+        )
         return 1
     absent = missing()
     # Debian ships Python without the part that makes environments.

@@ -72,11 +72,17 @@ def root(here: Path | None = None) -> Path:
         # Inside a chapter's folder whose notebooks were downloaded by hand.
         inside = re.fullmatch(r"ch\d\d_\w+", here.name) and any(here.glob("lab*.*"))
         found = here.parent if inside else here
-    if NOTEBOOKS.is_dir() and (found == NOTEBOOKS or NOTEBOOKS in found.parents):
+    return own(found)
+
+
+def own(folder: Path) -> Path:
+    """The folder, made absolute. Raises CourseFolder for one of the course's own."""
+    folder = folder.absolute()
+    if NOTEBOOKS.is_dir() and (folder == NOTEBOOKS or NOTEBOOKS in folder.parents):
         raise CourseFolder(
-            f"{found} holds the course's own notebooks. Work in a folder of yours, ~/course for instance."
+            f"{folder} holds the course's own notebooks. Work in one of yours: cd ~/course, for instance."
         )
-    return found
+    return folder
 
 
 def start(copy: Copy, again: bool = False) -> list[Path]:

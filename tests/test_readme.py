@@ -51,7 +51,11 @@ def test_students_commands_work_in_an_empty_folder(tmp_path):
 def clone(tmp_path) -> Path:
     """A copy of this checkout as a clone would have it."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     for name in listed.stdout.splitlines():
         if (ROOT / name).is_file():
@@ -79,7 +83,17 @@ def test_authors_commands_scaffold_a_lab_that_passes_every_test(clone):
             type_in(clone, [sys.executable, "-m", "autograder.cli", *words[1:]], **here)
     written = sorted(p.name for p in (clone / "notebooks").rglob("lab01_layer_normalization.*"))
     assert written == ["lab01_layer_normalization.ipynb"] * 3 + ["lab01_layer_normalization.py"]
-    proofs = [sys.executable, "-m", "pytest", "-n", "0", "-q", "-p", "no:cacheprovider", "tests/autograder/test_exercises.py"]
+    proofs = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-n",
+        "0",
+        "-q",
+        "-p",
+        "no:cacheprovider",
+        "tests/autograder/test_exercises.py",
+    ]
     said = type_in(clone, [*proofs, "-k", "ch02"], **here)
     assert re.search(r"\d\d passed", said), said
     said = type_in(clone, [sys.executable, "-m", "pytest", "-n", "0", "tests/autograder/test_facts.py"], **here)

@@ -10,6 +10,8 @@ from functools import cache
 
 import click
 
+from autograder.paths import ROOT
+
 # Section of the help: the module, the extra whose libraries its commands need, and the commands' names, which
 # are known here so that one whose module cannot be loaded still says what is missing.
 SECTIONS = {
@@ -22,40 +24,44 @@ SECTIONS = {
 @cache
 def _commands(section: str) -> tuple[click.Command, ...]:
     module, extra, names = SECTIONS[section]
+    if section != "Student" and not (ROOT / "pyproject.toml").exists():
+        # What students install lacks the solutions and the folders that these work on.
+        return tuple(_stand_in(name, "(in a clone of the course only)", Needs.clone(name, extra)) for name in names)
     try:
         return tuple(importlib.import_module(f"autograder.cli.{module}").COMMANDS)
     except ImportError as error:
-        return tuple(_stand_in(name, extra, error) for name in names)
+        return tuple(_stand_in(name, f"(needs the {extra} extra)", Needs.library(name, extra, error)) for name in names)
 
 
-def _stand_in(name: str, extra: str, error: ImportError) -> click.Command:
-    # Takes any arguments, and says what to install.
+def _stand_in(name: str, short: str, answer: click.ClickException) -> click.Command:
+    # Takes any arguments, and says what it needs.
     def run(rest: tuple[str, ...]) -> None:
-        raise Needs(name, extra, error)
+        raise answer
 
     return click.Command(
         name,
         callback=run,
         params=[click.Argument(["rest"], nargs=-1, type=click.UNPROCESSED)],
-        short_help=f"(needs the {extra} extra)",
+        short_help=short,
         add_help_option=False,
         context_settings={"ignore_unknown_options": True},
     )
 
 
 class Needs(click.ClickException):
-    """A command's libraries are not installed; the message is what to type."""
+    """A command lacks its libraries or the course's repository; the message is what to type."""
 
     exit_code = 2
 
-    def __init__(self, name: str, extra: str, error: ImportError) -> None:
-        library = (error.name or str(error)).split(".")[0]
-        if library in ("autograder", "source"):
-            # A student's installation leaves parts of the course out on purpose.
-            super().__init__(f"`course {name}` works in a clone of the course's repository only ({error}).")
-            return
-        wanted = f"needs the {extra} extra: pip install 'transformer-systems[{extra}]'"
-        super().__init__(f"`course {name}` {wanted}\n({library} could not be loaded: {error})")
+    @classmethod
+    def library(cls, name: str, extra: str, error: ImportError) -> "Needs":
+        wanted = f"`course {name}` needs the {extra} extra: pip install 'transformer-systems[{extra}]'"
+        return cls(f"{wanted}\n({error})")
+
+    @classmethod
+    def clone(cls, name: str, extra: str) -> "Needs":
+        where = f"`course {name}` works in a clone of the course's repository only."
+        return cls(f"{where} There: pip install -e '.[{extra}]'")
 
 
 class Course(click.Group):
@@ -84,7 +90,7 @@ class Course(click.Group):
         except ImportError as error:
             name = ctx.invoked_subcommand or ""
             extra = next((SECTIONS[s][1] for s in SECTIONS if any(c.name == name for c in _commands(s))), "dev")
-            raise Needs(name, extra, error) from error
+            raise Needs.library(name, extra, error) from error
 
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         for section in SECTIONS:

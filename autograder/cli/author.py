@@ -35,8 +35,9 @@ def sync(as_json: bool) -> None:
 
 
 @click.command(
-    epilog='Examples:\n\n\b\n  course new ch02/lab01 "Layer Normalization"\n  course new ch05/lab01 "Complexity Analysis" '
-    '--chapter linear_attention --part "III. Attention Variants"'
+    epilog="Examples:\n\n\b\n"
+    '  course new ch02/lab02 "Positional Encodings"\n'
+    '  course new ch05/lab01 "Complexity Analysis" --chapter linear_attention --part "III. Attention Variants"'
 )
 @click.argument("lab")
 @click.argument("title")

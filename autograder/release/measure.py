@@ -18,7 +18,7 @@ BENCHMARKS = ROOT / "source" / "benchmarks"
 
 
 def measure(kind: str, results: Path = RESULTS) -> int:
-    """Run all benchmarks; "bench" on the CPU, "gpu" on the GPU, after the tests that need one. Returns the exit code."""
+    """Run all benchmarks, "gpu" ones after the tests that need a GPU. Returns the exit code."""
     if kind == "gpu" and not torch.cuda.is_available():
         print("No GPU here: nothing was run. torch.cuda.is_available() is False; run this where there is one.")
         return 0

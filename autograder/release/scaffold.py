@@ -1,4 +1,4 @@
-"""`course new`: writes a new lab's files, one in each obvious place, with an example exercise that passes every proof."""
+"""`course new`: writes a new lab's files, each in its place, with an example exercise that passes every proof."""
 
 import re
 from pathlib import Path

@@ -24,8 +24,8 @@ def setup_cell() -> str:
     return "\n".join(
         [
             f'import importlib.util as found, subprocess, sys; course = "git+{url}@{branch}"',
-            'found.find_spec("autograder") or subprocess.call([sys.executable, "-m", "pip", "install", "-q", "--no-deps", '
-            'course]) and print("Not installed. Switch the internet on, or run: pip install --no-deps", course)',
+            'found.find_spec("autograder") or subprocess.call([sys.executable, "-m", "pip", "install", "-q", '
+            '"--no-deps", course]) and print("Not installed. Switch the internet on, or run: pip install --no-deps", course)',
             "from autograder import setup; device = setup()",
         ]
     )

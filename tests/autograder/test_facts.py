@@ -57,7 +57,7 @@ def test_good_facts_become_a_lab():
     ],
 )
 def test_a_bad_fact_is_told_with_its_file_and_remedy(change, said):
-    with pytest.raises(BadFact, match="there/lab.py") as error:
+    with pytest.raises(BadFact, match=r"there/lab\.py") as error:
         lab_facts({**GOOD, **change}, "ch01_x", "lab01_y", "there/lab.py")
     assert said in str(error.value)
 

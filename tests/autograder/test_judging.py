@@ -160,7 +160,7 @@ def test_values_other_than_arrays_are_compared_by_kind_and_value(mine, theirs, s
 def test_an_array_is_not_taken_for_a_tensor():
     outcome = judged(lambda x: right(x).numpy())
     assert outcome.stage == "wrong type"
-    assert outcome.lines == ["out is a array, expected a tensor"]
+    assert outcome.lines == ["out is of type array, expected tensor"]
 
 
 def test_an_object_that_equals_everything_is_refused():

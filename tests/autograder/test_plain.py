@@ -14,7 +14,9 @@ from autograder.plain import NotPlain, pack, unpack
 
 PLAIN = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**60), 2**60) | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=4) | st.dictionaries(st.text(min_size=1).filter(lambda k: k[0] != "$"), inner),
+    lambda inner: (
+        st.lists(inner, max_size=4) | st.dictionaries(st.text(min_size=1).filter(lambda k: k[0] != "$"), inner)
+    ),
     max_leaves=12,
 )
 
@@ -24,7 +26,9 @@ def test_plain_values_come_back_equal(tree):
     assert unpack(pack(tree)) == tree
 
 
-@pytest.mark.parametrize("dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.bool])
+@pytest.mark.parametrize(
+    "dtype", [torch.float64, torch.float32, torch.float16, torch.bfloat16, torch.int64, torch.bool]
+)
 @pytest.mark.parametrize("shape", [(), (0, 3), (2, 3), (1, 1, 4)])
 def test_tensors_come_back_with_value_and_dtype(dtype, shape):
     x = (torch.arange(6).repeat(2)[: int(np.prod(shape))].reshape(shape) % 3).to(dtype)

@@ -51,6 +51,14 @@ def test_checking_one_exercise_leaves_the_others_results(copy):
     assert not exercises["scores"]["passed"]
 
 
+def test_an_exercise_that_a_crash_left_unreached_keeps_its_result(copy):
+    progress.record(copy, result(copy, {"softmax"}))
+    crashed = result(copy, set())
+    crashed["exercises"][0]["stage"] = "not reached"
+    progress.record(copy, crashed)
+    assert progress.standing(copy).exercises["softmax"]["passed"]
+
+
 def test_starting_again_puts_results_aside_without_losing_them(copy):
     progress.record(copy, result(copy, {"softmax"}))
     progress.put_aside(copy)

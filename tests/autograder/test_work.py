@@ -197,5 +197,5 @@ def test_the_root_is_the_nearest_folder_with_a_memory(copy, monkeypatch):
 
 @pytest.mark.parametrize("folder", ["student", "student/ch01_attention", "instructor"])
 def test_nobody_works_in_the_courses_own_folders(folder):
-    with pytest.raises(work.CourseFolder, match="a folder of yours"):
+    with pytest.raises(work.CourseFolder, match="one of yours"):
         work.root(NOTEBOOKS / folder)

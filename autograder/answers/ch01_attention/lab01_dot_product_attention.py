@@ -192,7 +192,9 @@ attention = Answer(
             edits=(("torch.softmax(s, dim=-1)", "torch.softmax(s, dim=-2)"),),
         ),
         Misconception(
-            "no-scale", "the scores are not divided by √D", edits=(("s = scaled_scores(Q, K)", "s = Q @ K.transpose(-2, -1)"),)
+            "no-scale",
+            "the scores are not divided by √D",
+            edits=(("s = scaled_scores(Q, K)", "s = Q @ K.transpose(-2, -1)"),),
         ),
     ),
 )

@@ -52,7 +52,8 @@ strongest_links = Answer(
             "one-per-row",
             "only each row's strongest link is looked at, so that two strong links of one word cannot both appear",
             code="def strongest_links(weights, words, n):\n"
-            "    best = [(words[t], words[int(row.argmax())], float(row.max())) for t, row in enumerate(weights) if t > 0]\n"
+            "    rows = list(enumerate(weights))[1:]\n"
+            "    best = [(words[t], words[int(row.argmax())], float(row.max())) for t, row in rows]\n"
             "    return sorted(best, key=lambda link: -link[2])[:n]\n",
         ),
     ),
@@ -117,7 +118,9 @@ previous_token_score = Answer(
     reference=_previous_reference,
     hidden=_previous_hidden,
     misconceptions=(
-        Misconception("itself", "you measure how much a word looks at itself", edits=(("diagonal(-1,", "diagonal(0,"),)),
+        Misconception(
+            "itself", "you measure how much a word looks at itself", edits=(("diagonal(-1,", "diagonal(0,"),)
+        ),
         Misconception(
             "two-back",
             "you measure how much a word looks two words back",

@@ -350,9 +350,7 @@ influence = Answer(
         Misconception(
             "gradient-of-the-sum",
             "the entries of each output are summed before the gradient is taken, so that opposite signs cancel",
-            edits=(
-                ("jacobian(layer, x)", "jacobian(lambda a: layer(a).sum(dim=1, keepdim=True), x)"),
-            ),
+            edits=(("jacobian(layer, x)", "jacobian(lambda a: layer(a).sum(dim=1, keepdim=True), x)"),),
         ),
         Misconception("transposed", "rows are inputs and columns are outputs", edits=((".sqrt()", ".sqrt().T"),)),
         Misconception("no-root", "the square root of the norm is missing", edits=((".sqrt()", ""),)),

@@ -139,7 +139,7 @@ to_torch_state = Answer(
             "transposed",
             "each weight is transposed, as if one layer computed x @ weight and the other x @ weight.T",
             edits=(
-                (_WEIGHTS, _WEIGHTS.replace(".weight\"]", ".weight\"].T")),
+                (_WEIGHTS, _WEIGHTS.replace('.weight"]', '.weight"].T')),
                 ('"out_proj.weight": state["W_o.weight"]', '"out_proj.weight": state["W_o.weight"].T'),
             ),
         ),

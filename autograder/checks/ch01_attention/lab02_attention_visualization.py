@@ -5,7 +5,7 @@ import torch
 from autograder.cases import Draw
 from autograder.exercise import Case, Exercise
 
-VOCABULARY = "the cat dog sees likes old red bird my girl near fox".split()
+VOCABULARY = ["the", "cat", "dog", "sees", "likes", "old", "red", "bird", "my", "girl", "near", "fox"]
 
 
 def causal_maps(d: Draw, *shape: int, scale: float = 1.5) -> torch.Tensor:
@@ -21,7 +21,10 @@ def _links_cases():
     return [
         Case("three words, by hand", {"weights": by_hand, "words": ["the", "cat", "sees"], "n": 2}),
         Case("six words, three links", {"weights": causal_maps(d, 6), "words": VOCABULARY[:6], "n": 3}),
-        Case("a word that occurs twice", {"weights": causal_maps(d, 5), "words": "the cat sees the dog".split(), "n": 4}),
+        Case(
+            "a word that occurs twice",
+            {"weights": causal_maps(d, 5), "words": [*VOCABULARY[:2], "sees", "the", "dog"], "n": 4},
+        ),
     ]
 
 
@@ -172,7 +175,7 @@ loss_without = Exercise(
     hints=(
         "`keep` has one number for every head: one leaves it, zero takes it out. And which logits predict which word?",
         "logits[:, t] predict word t + 1. `torch.nn.functional.cross_entropy` takes logits (N, V) and targets (N,).",
-        "keep = ones(L, H), with keep[layer, head] = 0 unless layer is None; logits = model(ids, keep); the targets are "
-        "ids[:, n + 2:], all words of the second list that have an earlier one, and logits[:, n + 1:-1] predict them.",
+        "keep = ones(L, H), with keep[layer, head] = 0 unless layer is None; logits = model(ids, keep); the "
+        "targets are ids[:, n + 2:], the second list without its first word, and logits[:, n + 1:-1] predict them.",
     ),
 )

@@ -37,9 +37,7 @@ def made(tmp_path_factory):
                 import jupytext
 
                 target.write_text(nbformat.writes(as_twin(jupytext.read(file), file)) + "\n")
-            config = nbgrader_config(
-                source_directory=str(home / "instructor"), release_directory=str(home / "release")
-            )
+            config = nbgrader_config(source_directory=str(home / "instructor"), release_directory=str(home / "release"))
             for folder in FOLDERS:
                 generate(folder, config)
                 write_student(folder, home / "release", home / "student")

@@ -1,0 +1,118 @@
+"""Draws a chapter's figure in the light and the dark theme and shows the one that fits. It computes no number."""
+
+import hashlib
+import importlib.util
+import os
+import tempfile
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+from types import ModuleType
+
+from docutils import nodes
+from sphinx.application import Sphinx
+from sphinx.util.docutils import SphinxDirective
+
+from autograder.paths import BOOK, ROOT
+from book._ext.markdown import block, inline
+from source.plots import THEMES
+
+PLOTS = ROOT / "source" / "plots.py"
+
+
+class BadFigure(ValueError):
+    """No such figure, or one without alt text; the message names the file."""
+
+
+@cache
+def _module(file: Path) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(f"figures_of_{file.parent.name}", file)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def figure(chapter: str, name: str) -> tuple[Callable, str]:
+    """The function that draws a chapter's figure, and its alt text, which is its docstring. Raises BadFigure."""
+    file = BOOK / chapter / "figures.py"
+    where = file.relative_to(ROOT)
+    draw = getattr(_module(file), name, None) if file.is_file() else None
+    if not callable(draw) or name.startswith("_"):
+        raise BadFigure(f"{where} has no figure {name!r}: write a function of that name that returns a Figure")
+    alt = " ".join((draw.__doc__ or "").split())
+    if not alt:
+        raise BadFigure(f"{where}: {name} lacks its alt text: say in its docstring what the figure shows")
+    return draw, alt
+
+
+def drawn(chapter: str, name: str, theme: str) -> Path:
+    """The figure's SVG in a theme, drawn only when its code, the plots' look or matplotlib changed."""
+    import matplotlib
+
+    draw, _ = figure(chapter, name)
+    code = (BOOK / chapter / "figures.py").read_bytes() + PLOTS.read_bytes() + matplotlib.__version__.encode()
+    stamp = f"<!-- {hashlib.sha256(code).hexdigest()} -->\n"
+    file = BOOK / chapter / "figures" / f"{name}-{theme}.svg"
+    if not file.exists() or not file.read_text(encoding="utf-8").endswith(stamp):
+        _replace(file, _svg(draw, theme) + stamp)
+    return file
+
+
+def _svg(draw: Callable, theme: str) -> str:
+    import io
+
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    from source.plots import themed
+
+    # Text as outlines: it looks the same on every machine and never outgrows its box. The alt text says it in words.
+    with plt.rc_context(), themed(theme), plt.rc_context({"svg.fonttype": "path", "svg.hashsalt": f"{draw.__name__}"}):
+        fig = draw()
+        out = io.StringIO()
+        fig.savefig(out, format="svg", metadata={"Date": None, "Creator": None})
+        plt.close(fig)
+    return out.getvalue()
+
+
+def _replace(file: Path, text: str) -> None:
+    file.parent.mkdir(exist_ok=True)
+    with tempfile.NamedTemporaryFile("w", encoding="utf-8", dir=file.parent, suffix=".part", delete=False) as part:
+        part.write(text)
+    os.chmod(part.name, 0o644)  # a temporary file is its owner's alone; a web server must read this one
+    os.replace(part.name, file)
+
+
+class CourseFigure(SphinxDirective):
+    """```{course-figure} name``` with the caption as its content, in Markdown."""
+
+    required_arguments = 1
+    has_content = True
+
+    def run(self) -> list[nodes.Node]:
+        chapter, name = self.env.docname.split("/")[1], self.arguments[0]
+        try:
+            _, alt = figure(chapter, name)
+        except BadFigure as error:
+            raise self.error(str(error)) from error
+        for file in (BOOK / chapter / "figures.py", PLOTS):
+            self.env.note_dependency(str(file))
+        shown = nodes.figure(classes=["course-figure"], align="center")
+        drawings = []
+        for theme in THEMES:
+            uri = "/" + drawn(chapter, name, theme).relative_to(ROOT).as_posix()
+            drawings.append(nodes.image(uri=uri, alt=alt, classes=[f"only-{theme}"]))
+        # In a box of their own: the theme hides a caption beside an image that it hides.
+        shown += block("course-drawings", children=drawings)
+        shown += nodes.caption("", "", *inline(self, "\n".join(self.content)))
+        shown["names"].append(f"fig-{name.replace('_', '-')}")
+        self.set_source_info(shown)
+        self.state.document.note_explicit_target(shown, shown)
+        return [shown]
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_directive("course-figure", CourseFigure)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,91 @@
+"""Makes a lab's page from its student notebook and the executed instructor twin's outputs. It writes no notebook."""
+
+from pathlib import Path
+
+import nbformat
+from nbformat import NotebookNode
+from sphinx.application import Sphinx
+from sphinx.environment import BuildEnvironment
+from sphinx.errors import ExtensionError
+from sphinx.util import logging
+
+from autograder.facts import Lab, chapters
+from autograder.release.execute import LabFailed, execute_all, executed, key
+from autograder.release.toc import lab_page, published
+from book._ext.edition import edition
+
+LOGGER = logging.getLogger(__name__)
+
+
+def labs_by_page() -> dict[str, Lab]:
+    """Each lab page's name and its lab."""
+    return {lab_page(lab): lab for chapter in chapters() for lab in published(chapter)}
+
+
+def merged(student: NotebookNode, twin: NotebookNode, solutions: bool = False) -> NotebookNode:
+    """The student notebook with the outputs of the twin's cell of the same id; with solutions, each folded in a cell.
+
+    student: as students get it. twin: the executed instructor notebook. Both are left as they are.
+    """
+    page = nbformat.from_dict(student)
+    by_id = {cell.id: cell for cell in twin.cells}
+    cells, setup_cell = [], next(cell for cell in page.cells if cell.cell_type == "code")
+    for cell in page.cells:
+        cells.append(cell)
+        ran = by_id.get(cell.id)
+        if cell.cell_type != "code" or ran is None:
+            continue
+        cell.outputs = [output for output in ran.outputs if not _empty(output)]
+        cell.execution_count = ran.execution_count
+        if cell is setup_cell:
+            _fold(cell, "Set-up: finds or installs the course, picks the device")
+        if solutions and cell.metadata.get("nbgrader", {}).get("solution"):
+            cells.append(_solution(ran))
+    page.cells = cells
+    if "widgets" in twin.metadata:  # what interactive outputs show without a kernel
+        page.metadata["widgets"] = twin.metadata["widgets"]
+    return page
+
+
+def _empty(output: NotebookNode) -> bool:
+    # What a check returns is for nbgrader alone: it shows as nothing, which would be an empty box on the page.
+    return output.get("data", {}).get("text/html") == ""
+
+
+def _solution(ran: NotebookNode) -> NotebookNode:
+    cell = nbformat.v4.new_code_cell(ran.source, id=f"solution-{ran.id}", execution_count=ran.execution_count)
+    _fold(cell, "The course's solution")
+    return cell
+
+
+def _fold(cell: NotebookNode, label: str) -> None:
+    cell.metadata["tags"] = [*cell.metadata.get("tags", []), "hide-input"]
+    cell.metadata["mystnb"] = {"code_prompt_show": label, "code_prompt_hide": label}
+
+
+def _execute_stale(app: Sphinx) -> None:
+    # Once, here, with progress: the processes that read pages find everything in the cache.
+    try:
+        execute_all(LOGGER.info, labs_by_page().values())
+    except LabFailed as error:
+        raise ExtensionError(str(error)) from error
+
+
+def _outdated(app: Sphinx, env: BuildEnvironment, added: set[str], changed: set[str], removed: set[str]) -> list[str]:
+    before = getattr(env, "course_lab_keys", {})
+    env.course_lab_keys = {page: f"{edition()} {key(lab.id)}" for page, lab in labs_by_page().items()}
+    return [page for page, now in env.course_lab_keys.items() if before.get(page) != now and page in env.found_docs]
+
+
+def _read(app: Sphinx, page: str, source: list[str]) -> None:
+    lab = labs_by_page().get(page)
+    if lab:
+        student = nbformat.reads(Path(app.env.doc2path(page)).read_text(encoding="utf-8"), as_version=4)
+        source[0] = nbformat.writes(merged(student, executed(lab.id), solutions=edition() == "instructor"))
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("builder-inited", _execute_stale)
+    app.connect("env-get-outdated", _outdated)
+    app.connect("source-read", _read)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -1,0 +1,37 @@
+"""Serves MathJax with the book where the package that carries it is installed; elsewhere pages load it from its CDN."""
+
+from importlib.metadata import PackageNotFoundError, files
+from pathlib import Path
+from shutil import copy2
+
+from sphinx.application import Sphinx
+
+# The package's folder has a name that Python cannot import: only its files are used.
+PACKAGE, FOLDER = "sphinx-mathjax-offline", "sphinx-mathjax-offline/static/mathjax/"
+MAIN, FONTS = "tex-chtml.js", "output/chtml/fonts/woff-v2/"
+
+
+def mathjax_files() -> dict[str, Path]:
+    """What a page needs of MathJax, by its place in MathJax's own folder; empty where the package is missing."""
+    try:
+        packaged = {str(f).removeprefix(FOLDER): Path(f.locate()) for f in files(PACKAGE) or []}
+    except PackageNotFoundError:
+        return {}
+    wanted = (MAIN, FONTS, "input/tex/extensions/")
+    return {name: path for name, path in packaged.items() if name.startswith(wanted)}
+
+
+def _copy(app: Sphinx, error: Exception | None) -> None:
+    if error is None and app.builder.format == "html":
+        for name, path in mathjax_files().items():
+            target = Path(app.outdir) / "_static" / "mathjax" / name
+            if not target.exists():
+                target.parent.mkdir(parents=True, exist_ok=True)
+                copy2(path, target)
+
+
+def setup(app: Sphinx) -> dict[str, bool]:
+    if mathjax_files():
+        app.config["mathjax_path"] = f"mathjax/{MAIN}"
+        app.connect("build-finished", _copy)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
