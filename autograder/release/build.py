@@ -75,7 +75,16 @@ def release(wanted: list[str] | None = None, say: Say = print) -> dict[str, int]
             continue
         done["chapters released"] += _released(folder, say)
         done["student notebooks written"] += _student(folder, say)
+    if published_anew():
+        say("table of contents written: _toc.yml")
     return done
+
+
+def published_anew() -> bool:
+    """Write the book's table of contents, which names every lab that has a student notebook; tell whether it changed."""
+    from autograder.release.toc import write_toc
+
+    return write_toc()
 
 
 def _folder(wanted: str, known: list[str]) -> str:

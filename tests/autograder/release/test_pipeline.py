@@ -88,8 +88,10 @@ def test_no_solution_hidden_case_or_reference_reaches_a_student_file(made, lab):
         cells = {grade_id(c): c.source for c in nb.cells if grade_id(c)}
         for name, line in _solution_lines(lab):
             assert line not in cells[name], (folder, name, line)
-        # Nor may a later cell give away what an earlier exercise asks for: given code to be mended may look alike.
-        shown = [c.source for c in nb.cells if not grade_id(c) and "given" not in c.metadata.get("tags", [])]
+        # Nor may another cell give away what an exercise asks for. Given code to be mended may look alike, and hints
+        # come as near as pseudocode.
+        exempt = {"given", "generated"}
+        shown = [c.source for c in nb.cells if not grade_id(c) and not exempt & set(c.metadata.get("tags", []))]
         for name, line in _solution_lines(lab):
             assert not any(line in source for source in shown), (folder, name, line)
         for exercise in registry.exercises(lab):
@@ -153,7 +155,7 @@ def test_a_source_survives_the_round_trip_through_its_notebook(file):
     import jupytext
 
     twin = as_twin(jupytext.read(file), file)
-    back = as_twin(jupytext.reads(as_source(nbformat.from_dict(json.loads(nbformat.writes(twin)))), "py:percent"), file)
+    back = as_twin(jupytext.reads(as_source(nbformat.reads(nbformat.writes(twin), as_version=4)), "py:percent"), file)
     again = as_twin(jupytext.read(file), file)
     assert nbformat.writes(back) == nbformat.writes(again)
 
