@@ -85,7 +85,7 @@ def test_the_loops_agree():
             part = slice(h * D, (h + 1) * D)
             for t in range(T):
                 q = layer.query.weight[part] @ x[b, t]
-                scores = [float(q @ (layer.key.weight[part] @ x[b, s])) / math.sqrt(D) for s in range(t + 1)]
+                scores = [(q @ (layer.key.weight[part] @ x[b, s])).item() / math.sqrt(D) for s in range(t + 1)]
                 total = sum(math.exp(score) for score in scores)
                 for s, score in enumerate(scores):
                     weight = math.exp(score) / total
@@ -95,7 +95,7 @@ def test_the_loops_agree():
     torch.testing.assert_close(out, expected, atol=1e-5, rtol=1e-4)
 
 
-def test_keep():
+def test_a_head_scaled_by_zero_moves_nothing():
     model, ids = small(), torch.randint(11, (2, 7))
     assert torch.equal(model(ids, torch.ones(2, 3)), model(ids))
     nothing_moves = model(ids, torch.zeros(2, 3))
@@ -139,7 +139,7 @@ def test_a_missing_file_says_what_to_do():
         data_path("no/such/file.npz")
 
 
-def test_words():
+def test_text_becomes_ids_and_comes_back_and_an_unknown_word_is_named():
     assert decode(encode("Anna Stone sees the cat.")) == ["<start>", "anna", "stone", "sees", "the", "cat", "."]
     assert len(set(WORDS)) == len(WORDS)
     with pytest.raises(ValueError, match="zebra"):
@@ -172,8 +172,8 @@ def test_the_card_scores_hold_on_other_lists(shipped, table, lists):
 
 def test_one_head_looks_back_and_one_continues(table):
     previous, induction = table["previous"], table["induction"]
-    assert previous[0].max() > 0.8
-    assert induction[1].max() > 0.8
+    assert previous[0].max() > 0.7
+    assert induction[1].max() > 0.7
     assert (previous < 0.3).sum() >= 5
     assert (induction < 0.3).sum() == induction.numel() - 1
 
@@ -197,9 +197,9 @@ def test_training_is_seeded_and_learns():
     torch.set_num_threads(1)
     losses = []
     try:
-        models = [script.train(1, 12, docs, lambda _, loss: losses.append(loss)) for _ in range(2)]
+        models = [script.train(1, 40, docs, lambda _, loss: losses.append(loss)) for _ in range(2)]
     finally:
         torch.set_num_threads(threads)
     assert all(torch.equal(a, b) for a, b in zip(*(m.state_dict().values() for m in models), strict=True))
-    assert losses[:12] == losses[12:]
-    assert losses[11] < losses[0] - 0.5
+    assert losses[:40] == losses[40:]
+    assert losses[39] < losses[0] - 0.5

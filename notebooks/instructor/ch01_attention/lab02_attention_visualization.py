@@ -43,7 +43,7 @@ L, H = len(model.layers), model.layers[0].heads
 # English, in which some lists of words come twice. Nobody told its heads what to do. Read what it predicts:
 
 # %% tags=["look"]
-text = "cat red anna under quiet dogs cat red anna under quiet"
+text = "fox cold lily behind hears small kings snow fox cold lily behind hears small kings"
 ids = torch.tensor([encode(text)])  # (1, T)
 with torch.no_grad():
     logits, weights = model.look(ids)  # (1, T, V) and (L, 1, H, T, T)
@@ -55,9 +55,9 @@ for t in range(len(words)):
     print(f"{words[t]:>10}   {WORDS[best]:<10}   {chance[t, best]:.2f}")
 
 # %% [markdown]
-# The list is nonsense, so no grammar can foretell it. Yet from its second start on, the model knows how it goes on.
-# It has never seen this list. **Something inside looks back. Which part, and at what?** Attention weights are the
-# one place where you can watch.
+# The list is nonsense, so no grammar can foretell it, and the model has never seen it. Yet one word into the
+# repetition it knows how the list goes on. **Something inside looks back. Which part, and at what?** Attention weights
+# are the one place where you can watch.
 #
 # Letters: `L` layers, `B` batch, `H` heads, `T` words. `weights` is `(L, B, H, T, T)`: `weights[l, b, h, t, s]` says
 # how much head `h` of layer `l` looks at word `s` when it stands at word `t`.
@@ -68,12 +68,14 @@ for layer in range(L):
     for head in range(H):
         heatmap(axes[layer, head], weights[layer, 0, head].numpy(), words, words)
         axes[layer, head].set(title=f"layer {layer}, head {head}", xlabel="", ylabel="")
+        axes[layer, head].tick_params(labelsize=8)
+        axes[layer, head].set_xticks(range(len(words)), words, rotation=90)
 axes[-1, 0].set(xlabel="key (looked at)", ylabel="query (looking)")
 plt.tight_layout()
 plt.show()
 
 # %% [markdown]
-# **Find two maps with a clean diagonal. How far below the main diagonal does each lie, and from which row on?**
+# **Find a map with a clean diagonal just below the main one, and one whose diagonal begins only in the second list.**
 # Everything above the main diagonal is dark: the causal mask. Everything in the first row sits on one cell: the first
 # word has only itself.
 

@@ -73,7 +73,7 @@ def _solution_lines(lab):
         region = re.search(r"### BEGIN SOLUTION\n(.*?)### END SOLUTION", solution_cell(lab, name).source, re.DOTALL)
         for line in region[1].splitlines():
             text = line.split("#")[0].strip()
-            if len(text) >= 20:
+            if len(text) >= 30:
                 yield name, text
 
 
