@@ -50,7 +50,8 @@ def verdict(
     if failed and outcomes[failed[0]].stage != "not implemented yet":
         for wrong in expected.misconceptions:
             if all(matches(exercise, r, w) for r, w in zip(reports, wrong.reports, strict=True)):
-                name, says = wrong.name, f"Your output equals what you get when {wrong.says}."
+                equal = "Your output equals what you get" if reports[failed[0]]["outputs"] else "This is what happens"
+                name, says = wrong.name, f"{equal} when {wrong.says}."
                 break
     return Verdict(exercise.id, exercise.title, exercise.points, outcomes, hidden, says, name, exercise.hints)
 

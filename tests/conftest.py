@@ -6,6 +6,9 @@ from pathlib import Path
 
 import pytest
 
+# Tests run several at a time, and tensors here are tiny: more threads than cores wait more than they work.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
+
 ROOT = Path(__file__).resolve().parent.parent
 # CI installs everything; there a missing program is a failure, never a skip.
 NOTHING_SKIPPED = os.environ.get("COURSE_SKIP_NOTHING") == "1"

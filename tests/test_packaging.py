@@ -1,5 +1,6 @@
 """The wheel a student installs: what is in it, what is not, and that every lab works with the student extra alone."""
 
+import fcntl
 import hashlib
 import json
 import os
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import venv
 import zipfile
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -41,14 +43,18 @@ def wheel(tmp_path_factory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def student(wheel) -> Path:
+def student(wheel) -> Iterator[Path]:
     """The Python of an environment with the wheel's student extra and nothing else. Kept, but for the course itself."""
     if os.environ.get("COURSE_NEWEST"):
-        return Path(sys.executable)
+        yield Path(sys.executable)
+        return
     pins = ROOT / "constraints.txt"
     key = hashlib.sha256(pins.read_bytes() + (ROOT / "pyproject.toml").read_bytes()).hexdigest()[:12]
     home = ROOT / ".cache" / f"student-{sys.version_info[0]}.{sys.version_info[1]}-{key}"
     python = home / "bin" / "python"
+    home.mkdir(parents=True, exist_ok=True)
+    lock = (ROOT / ".cache" / "student.lock").open("w")  # another run of the tests may be making it, too
+    fcntl.flock(lock, fcntl.LOCK_EX)
     if not (home / "complete").exists():
         venv.create(home, with_pip=True, clear=True)
         pip = [python, "-m", "pip", "install", "--quiet", "--constraint", pins]
@@ -58,7 +64,8 @@ def student(wheel) -> Path:
         (home / "complete").touch()
     done = run(python, "-m", "pip", "install", "--quiet", "--force-reinstall", "--no-deps", wheel, cwd=home)
     assert done.returncode == 0, done.stderr
-    return python
+    yield python
+    lock.close()
 
 
 def test_the_wheel_has_what_a_student_needs_and_no_answer(wheel):
@@ -126,6 +133,34 @@ def test_a_newest_or_pinned_environment_runs_every_lab_outside_the_repository(st
     solved = json.loads(run(course, "check", lab, "--json", cwd=tmp_path).stdout)
     assert solved["errors"] == []
     assert solved["points"] == solved["of"], solved
+
+
+def setup_cell(notebook: Path) -> str:
+    cells = json.loads(notebook.read_text())["cells"]
+    return "".join(next(c for c in cells if c["cell_type"] == "code")["source"])
+
+
+def test_the_set_up_cell_installs_the_course_and_replaces_nothing(wheel, student, tmp_path):
+    if os.environ.get("COURSE_NEWEST"):
+        pytest.skip("needs an environment of its own, which the pinned run makes")
+    freeze = [student, "-m", "pip", "list", "--format", "freeze"]
+    before = run(*freeze, cwd=tmp_path).stdout
+    assert run(student, "-m", "pip", "uninstall", "-q", "-y", "transformer-systems", cwd=tmp_path).returncode == 0
+    # The wheel stands in for the repository's address, which only a machine with internet reaches.
+    local = re.sub(r'"git\+https://[^"]+"', f'"{wheel}"', setup_cell(STUDENT[0]))
+    done = run(student, "-c", local, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.strip().splitlines()
+    assert len(lines) == 1, "one line that says what was found"
+    assert re.search(r"course \d+\.\d+.* · Python 3\.\d+.* · torch \d", lines[0])
+    assert run(*freeze, cwd=tmp_path).stdout == before
+
+
+def test_the_set_up_cell_says_what_to_do_when_it_cannot_install(tmp_path):
+    venv.create(tmp_path / "bare", with_pip=False)
+    done = run(tmp_path / "bare/bin/python", "-c", setup_cell(STUDENT[0]), cwd=tmp_path)
+    assert done.returncode != 0
+    assert "Not installed. Is the internet on? By hand: pip install --no-deps git+https://" in done.stdout
 
 
 def solution(source: str, name: str) -> str:

@@ -40,6 +40,9 @@ def test_students_commands_work_in_an_empty_folder(tmp_path):
         if words[0] == "pip":
             assert words[2] == f"transformer-systems[student] @ git+{repository()[0]}"
             continue
+        if words[:2] == ["course", "submit"]:  # by then a learner has started every lab of the chapter
+            for lab in ("1.2", "1.3", "1.4"):
+                type_in(tmp_path, ["course", "start", lab])
         said += type_in(tmp_path, words)
     assert list(tmp_path.rglob("lab01_*.ipynb"))
     assert list(tmp_path.rglob("lab01_*.py"))
@@ -89,13 +92,12 @@ def test_authors_commands_scaffold_a_lab_that_passes_every_test(clone):
         "pytest",
         "-n",
         "0",
-        "-q",
         "-p",
         "no:cacheprovider",
         "tests/autograder/test_exercises.py",
     ]
     said = type_in(clone, [*proofs, "-k", "ch02"], **here)
-    assert re.search(r"\d\d passed", said), said
+    assert re.search(r"\d+ passed", said), said
     said = type_in(clone, [sys.executable, "-m", "pytest", "-n", "0", "tests/autograder/test_facts.py"], **here)
 
 
@@ -118,7 +120,7 @@ def test_a_refused_scaffold_writes_nothing(clone):
 
 
 def test_every_make_command_of_the_readme_exists():
-    targets = re.findall(r"\bmake ([a-z]+)", TEXT)
+    targets = re.findall(r"(?:`|^|&& )make ([a-z]+)", TEXT, re.MULTILINE)
     assert {"course", "test", "book", "serve", "bench", "gpu", "clean"} <= set(targets)
     for target in set(targets):
         done = subprocess.run(["make", "-n", target], cwd=ROOT, capture_output=True, text=True, check=False)

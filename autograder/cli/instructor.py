@@ -194,11 +194,12 @@ def _show(graded) -> None:
             console.print(f"{escape(row.student)}, {row.lab}, {status}: {escape('; '.join(told))}", highlight=False)
     for student, why in graded.unwritten.items():
         console.print(f"[red]not written[/]: {escape(student)}: {escape(why)}")
-    fresh = [row for row in graded.rows if not row.skipped]
-    skipped = len(graded.rows) - len(fresh)
+    skipped = sum(row.skipped for row in graded.rows)
+    missing = sum(row.result.status == "missing" for row in graded.rows)
     console.print(
-        f"{len(graded.rows)} notebooks of {len(by_student)} students: {len(fresh)} graded now, {skipped} skipped "
-        "because they were graded before" + (" (--again grades them anew)." if skipped else ".")
+        f"{len(graded.rows)} notebooks of {len(by_student)} students: {len(graded.rows) - skipped - missing} graded "
+        f"now, {missing} missing, {skipped} skipped because they were graded before"
+        + (" (--again grades them anew)." if skipped else ".")
     )
     chapter = graded.chapter.split("_")[0]
     console.print(f"Next: course feedback {chapter}, course export {chapter}, nbgrader formgrader", highlight=False)
