@@ -55,7 +55,8 @@ class Verdict:
         if len(self.outcomes) > 1 and outcome.stage != "not implemented yet":
             lines.append(f"{passed} of {len(self.outcomes)} cases pass")
         if outcome.stage == "not implemented yet":
-            lines += ["not implemented yet", *[f"  {line}" for line in outcome.lines]]
+            # In a hidden case even this text is the student's code speaking of the inputs.
+            lines += ["not implemented yet", *[f"  {line}" for line in outcome.lines if not is_hidden]]
         elif is_hidden:
             lines.append(f"{outcome.stage} in a hidden case: {outcome.kind}")
         else:

@@ -160,7 +160,7 @@ def test_the_set_up_cell_says_what_to_do_when_it_cannot_install(tmp_path):
     venv.create(tmp_path / "bare", with_pip=False)
     done = run(tmp_path / "bare/bin/python", "-c", setup_cell(STUDENT[0]), cwd=tmp_path)
     assert done.returncode != 0
-    assert "Not installed. Is the internet on? By hand: pip install --no-deps git+https://" in done.stdout
+    assert "Not installed. Is the internet on? By hand: pip install git+https://" in done.stdout
 
 
 def solution(source: str, name: str) -> str:

@@ -1,5 +1,6 @@
 """Every command in the README is run, as it stands there, in the folder where a person would type it."""
 
+import json
 import os
 import re
 import shlex
@@ -73,6 +74,15 @@ def test_instructors_commands_grade_a_sample_class(clone):
     here = {"PYTHONPATH": str(clone), "COURSE_CLASSROOM": str(clone / "classroom")}
     for words in commands("Instructors"):
         type_in(clone, [sys.executable, "-m", "autograder.cli", *words[1:]], **here)
+    # The whole chapter, every student: what the engine gave is what the exercises alone say.
+    said = "from autograder.grading.sample_class import expected_scores as e; import json; print(json.dumps(e('ch01')))"
+    expected = json.loads(type_in(clone, [sys.executable, "-c", said], **here).splitlines()[-1])
+    graded = json.loads(type_in(clone, [sys.executable, "-m", "autograder.cli", "grade", "ch01", "--json"], **here))
+    assert all(row["skipped"] for row in graded["notebooks"]), "a second run has nothing to do"
+    got = {student: {} for student in expected}
+    for row in graded["notebooks"]:
+        got[row["student"]][row["lab"]] = row["points"]
+    assert got == expected
     assert (clone / "classroom/gradebook.db").exists()
     assert "all-right" in (clone / "grades.csv").read_text()
     assert list((clone / "classroom/feedback").rglob("*.html"))

@@ -6,6 +6,8 @@ from pathlib import Path
 
 import click
 
+from autograder.paths import classroom
+
 _STYLES = {"ok": "green", "partly": "yellow"}
 
 
@@ -110,9 +112,10 @@ def feedback(chapter: str, student: str | None, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps([str(file) for file in files], indent=2, ensure_ascii=False))
         return
-    for file in files:
-        click.echo(str(file))
-    click.echo(f"{len(files)} pages.")
+    if student:
+        for file in files:
+            click.echo(str(file))
+    click.echo(f"{len(files)} pages in {classroom() / 'feedback'}")
 
 
 @click.command(

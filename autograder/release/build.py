@@ -81,7 +81,7 @@ def release(wanted: list[str] | None = None, say: Say = print) -> dict[str, int]
 
 
 def published_anew() -> bool:
-    """Write the book's table of contents, which names every lab that has a student notebook; tell whether it changed."""
+    """Write the book's table of contents, which names each lab with a student notebook; tell whether it changed."""
     from autograder.release.toc import write_toc
 
     return write_toc()

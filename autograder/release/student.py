@@ -25,7 +25,7 @@ def setup_cell() -> str:
         [
             f'import importlib.util as found, subprocess, sys; course = "git+{url}@{branch}"',
             'found.find_spec("autograder") or subprocess.call([sys.executable, "-m", "pip", "install", "-q", '
-            '"--no-deps", course]) and print("Not installed. Is the internet on? By hand: pip install --no-deps", course)',
+            '"--no-deps", course]) and print("Not installed. Is the internet on? By hand: pip install", course)',
             "from autograder import setup; device = setup()",
         ]
     )

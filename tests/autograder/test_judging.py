@@ -127,6 +127,13 @@ def test_a_property_is_told_when_values_are_not_compared():
     assert outcome.lines == ["each row sums to zero: one does not"]
 
 
+def test_a_property_that_cannot_be_tested_is_broken_not_an_error_of_ours():
+    report = act(EXERCISE, lambda x: "nonsense", {"x": X})
+    outcome = judge(EXERCISE, "two rows", {"x": X}, report, None)
+    assert outcome.stage == "a property does not hold"
+    assert "could not be tested" in outcome.lines[0]
+
+
 def test_infinity_where_infinity_is_expected_is_right():
     x = torch.tensor([[1.0, float("-inf")]])
     report = {"status": "ok", "text": "", "error": "", "outputs": describe({"out": x}), "modified": []}
