@@ -6,7 +6,6 @@ document, so the second time they can only be foretold by looking back.
 """
 
 import random
-from functools import cache
 
 START = "<start>"
 NOUNS = ["cat", "dog", "bird", "fox", "boy", "girl", "king", "queen"]
@@ -46,40 +45,22 @@ def decode(ids: list[int]) -> list[str]:
     return [WORDS[i] for i in ids]
 
 
-@cache
-def habit(word: str, kind: str) -> str:
-    """The word of a class that usually stands two places after `word`: fixed for good, drawn once from its spelling."""
-    return random.Random(f"{word} {kind}").choice(CLASSES[kind])
+def sentence(rng: random.Random, surnames: dict[str, str]) -> list[str]:
+    """One sentence, such as "anna stone sees my old cats near the fox ."; a name always has its surname with it."""
 
-
-def sentence(rng: random.Random, words: list[str], surnames: dict[str, str]) -> None:
-    """Add one sentence to words, such as "anna stone sees my old cats near the fox ."
-
-    Seven words in ten follow the habit of the word two places before them; a name always has its surname with it.
-    """
-
-    def say(kind: str) -> None:
-        words.append(habit(words[-2], kind) if rng.random() < 0.7 else rng.choice(CLASSES[kind]))
-
-    def thing() -> bool:
+    def thing() -> tuple[list[str], bool]:
         if rng.random() < 0.35:
-            say("name")
-            words.append(surnames[words[-1]])
-            return False
-        say("determiner")
-        if rng.random() < 0.4:
-            say("adjective")
+            name = rng.choice(CLASSES["name"])
+            return [name, surnames[name]], False
         plural = rng.random() < 0.5
-        say("nouns" if plural else "noun")
-        return plural
+        adjective = [rng.choice(CLASSES["adjective"])] if rng.random() < 0.4 else []
+        noun = rng.choice(CLASSES["nouns" if plural else "noun"])
+        return [rng.choice(CLASSES["determiner"]), *adjective, noun], plural
 
-    plural = thing()
+    subject, plural = thing()
     if rng.random() < 0.3:  # a phrase between subject and verb: the verb still agrees with the subject
-        say("preposition")
-        thing()
-    say("verbs" if plural else "verb")
-    thing()
-    words.append(".")
+        subject += [rng.choice(CLASSES["preposition"]), *thing()[0]]
+    return [*subject, rng.choice(CLASSES["verbs" if plural else "verb"]), *thing()[0], "."]
 
 
 def document(rng: random.Random, length: int) -> list[int]:
@@ -90,10 +71,10 @@ def document(rng: random.Random, length: int) -> list[int]:
     if length < 1 + 2 * LONGEST:
         raise ValueError(f"a document of {length} words is too short: give at least {1 + 2 * LONGEST}")
     surnames = {name: rng.choice(CLASSES["surname"]) for name in CLASSES["name"]}
-    words = [".", START]  # the first word's habit needs two words before it
-    while len(words) <= length:
-        sentence(rng, words, surnames)
-    words = words[1 : 1 + length]
+    words = [START]
+    while len(words) < length:
+        words += sentence(rng, surnames)
+    words = words[:length]
     n = rng.randint(4, LONGEST)
     first = rng.randint(1, length - 2 * n)
     second = rng.randint(first + n, length - n)  # any distance, so position alone never tells where to look
