@@ -23,7 +23,7 @@ from autograder.grading.released import Check, Released
 from autograder.grading.worker import Worker
 from autograder.judging import Outcome, Report, judge
 from autograder.plain import pack
-from autograder.release.expected import hidden_cases, in_memory
+from autograder.release.expected import course_secret, hidden_cases, in_memory
 from autograder.store import Expected
 from autograder.verdict import Points, Verdict
 
@@ -52,9 +52,13 @@ class Expectation:
     expected: Expected
 
 
-@cache
 def expectation(exercise_id: str) -> Expectation:
-    """Work out an exercise's expectations, once a process. Not for several threads at a time."""
+    """An exercise's expectations, worked out once a process and secret. Not for several threads at a time."""
+    return _expectation(exercise_id, course_secret())
+
+
+@cache
+def _expectation(exercise_id: str, secret: str) -> Expectation:
     exercise = registry.exercise(exercise_id)
     visible, hidden = exercise.visible(), hidden_cases(exercise_id)
     cases = visible + hidden

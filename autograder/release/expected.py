@@ -50,9 +50,13 @@ def _told(report: Report) -> Report:
     return report if report["status"] == "forbidden" else {**report, "text": ""}
 
 
-@cache
 def in_memory(exercise_id: str) -> Expected:
-    """Expectations for the visible cases and then the hidden ones, for this process's lifetime."""
+    """Expectations for the visible cases and then the hidden ones, worked out once a process and course secret."""
+    return _in_memory(exercise_id, course_secret())
+
+
+@cache
+def _in_memory(exercise_id: str, secret: str) -> Expected:
     exercise = registry.exercise(exercise_id)
     return expect(exercise_id, exercise.visible() + hidden_cases(exercise_id))
 

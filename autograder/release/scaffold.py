@@ -11,7 +11,7 @@ NOTEBOOK = '''# ---
 #   course:
 #     title: {title}
 #     level: intermediate
-#     minutes: 45
+#     minutes: 10
 #     hardware: cpu
 #     builds: "`double`: replace this with what the learner builds, in one sentence."
 #     goals:

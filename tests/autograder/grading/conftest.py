@@ -7,21 +7,9 @@ import nbformat
 import pytest
 from rooms import CHAPTER, LAB, Room
 
-from autograder.grading import engine
-from autograder.release import expected
 from autograder.release.assignment import generate
 from autograder.release.solutions import source_file
 from autograder.release.sync import as_twin
-
-
-@pytest.fixture(scope="package", autouse=True)
-def _expectations():
-    # They are kept for a process's lifetime, and hold for one course secret.
-    for kept in (expected.in_memory, engine.expectation):
-        kept.cache_clear()
-    yield
-    for kept in (expected.in_memory, engine.expectation):
-        kept.cache_clear()
 
 
 @pytest.fixture(scope="package")
