@@ -4,6 +4,7 @@ import importlib.metadata
 import importlib.util
 import os
 import sys
+from functools import cache
 
 # The oldest versions with which the labs were seen to work; a platform's newer ones are left as they are.
 OLDEST = {"torch": (2, 6), "numpy": (2, 0), "matplotlib": (3, 9)}
@@ -45,6 +46,7 @@ def _platform() -> str:
     return "local"
 
 
+@cache
 def _version(package: str) -> str:
     try:
         return importlib.metadata.version(package)

@@ -51,7 +51,9 @@ def test_conda_and_pip_ask_for_the_same():
     conda |= {line for part in listed if isinstance(part, dict) for line in part["pip"] if not line.startswith("-")}
     wanted = {f"python{PROJECT['requires-python']}"}
     for one in [Requirement(p) for p in PROJECT["dependencies"]] + requirements("instructor") + requirements("book"):
-        wanted.add(CONDA_NAMES.get(one.name, one.name) + ",".join(sorted(map(str, one.specifier), reverse=True)))
+        marker = f"; {one.marker}" if one.marker else ""
+        versions = ",".join(sorted(map(str, one.specifier), reverse=True))
+        wanted.add(CONDA_NAMES.get(one.name, one.name) + versions + marker.replace('"', "'"))
     assert {_sorted(c) for c in conda} == {_sorted(w) for w in wanted}
 
 

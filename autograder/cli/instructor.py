@@ -8,7 +8,7 @@ import click
 
 from autograder.paths import classroom
 
-_STYLES = {"ok": "green", "partly": "yellow"}
+_STYLES = {"right": "green", "wrong": "yellow"}
 
 
 def _epilog(*lines: str) -> str:
@@ -70,26 +70,47 @@ def collect(chapter: str, path: Path, as_json: bool) -> None:
 
 
 @click.command(
-    epilog=_epilog("course grade ch01", "course grade ch01 --student jane --again", "course grade ch01 --jobs 4 --json")
+    epilog=_epilog(
+        "course grade ch01",
+        "course grade ch01 --student jane --again",
+        "course grade ch01 --jobs 4 --json",
+        "course grade ch01 --cluster tcp://scheduler:8786",
+    )
 )
 @click.argument("chapter")
 @click.option("--student", "students", multiple=True, help="Only this student; may be given several times.")
 @click.option("--again", is_flag=True, help="Grade anew what was graded before.")
 @click.option("--jobs", type=click.IntRange(1), help="Notebooks at a time. Default: one a core.")
 @click.option("--seconds", type=click.FloatRange(1), help="What one notebook may take in all. Default: 300.")
+@click.option("--memory", type=click.FloatRange(0.25), help="What one notebook may use, in GB. Default: 4.")
+@click.option("--cluster", default="", metavar="ADDRESS", help="A running Dask scheduler. Default: processes here.")
+@click.option("--every-cell", is_flag=True, help="Run also the cells that only show something and came back unchanged.")
+@click.option("--unsafe", is_flag=True, help="Run hand-ins unconfined: they can read and change all that you can.")
 @_as_json
 def grade(
-    chapter: str, students: tuple[str, ...], again: bool, jobs: int | None, seconds: float | None, as_json: bool
+    chapter: str,
+    students: tuple[str, ...],
+    again: bool,
+    jobs: int | None,
+    seconds: float | None,
+    memory: float | None,
+    cluster: str,
+    every_cell: bool,
+    unsafe: bool,
+    as_json: bool,
 ) -> None:
     """Grade a chapter's hand-ins and fill nbgrader's gradebook.
 
-    Picks up where it stopped: what was graded before, with the same checks, is not graded again.
+    Picks up where it stopped: what was graded before, with the same checks, is not graded again. Hand-ins run
+    confined: without a network, without a view of anything but the libraries, within limits.
     """
-    from autograder.grading.engine import SECONDS
     from autograder.grading.grade import grade as run
+    from autograder.grading.limits import Limits
 
+    wanted = {"notebook_seconds": seconds, "memory": memory and int(memory * 2**30)}
+    limits = Limits(**{name: value for name, value in wanted.items() if value})
     with _plain_errors(), _progress() as say:
-        graded = run(chapter, students, again, jobs, seconds or SECONDS, say)
+        graded = run(chapter, students, again, jobs, limits, say, cluster, unsafe, every_cell)
     if as_json:
         rows = [row.plain() for row in graded.rows]
         told = {"chapter": graded.chapter, "notebooks": rows, "unwritten": graded.unwritten}
@@ -190,22 +211,40 @@ def _show(graded) -> None:
     _show_mistakes(graded, console)
     for row in graded.rows:
         # What is merely wrong stands in the table above, in --json and in the feedback.
-        ran = row.result.status in ("ok", "partly")
+        ran = row.result.status in ("right", "wrong")
         told = [*([row.result.reason] if row.result.reason and not ran else []), *row.result.notes]
+        told += [f"{e['grade_id']} is judged by plain asserts" for e in row.result.exercises if e.get("trust")]
         if told:
             status = f"[{_style(row.result)}]{row.result.status}[/]"
             console.print(f"{escape(row.student)}, {row.lab}, {status}: {escape('; '.join(told))}", highlight=False)
     for student, why in graded.unwritten.items():
         console.print(f"[red]not written[/]: {escape(student)}: {escape(why)}")
-    skipped = sum(row.skipped for row in graded.rows)
-    missing = sum(row.result.status == "missing" for row in graded.rows)
-    console.print(
-        f"{len(graded.rows)} notebooks of {len(by_student)} students: {len(graded.rows) - skipped - missing} graded "
-        f"now, {missing} missing, {skipped} skipped because they were graded before"
-        + (" (--again grades them anew)." if skipped else ".")
-    )
+    _show_statuses(graded, console)
     chapter = graded.chapter.split("_")[0]
     console.print(f"Next: course feedback {chapter}, course export {chapter}, nbgrader formgrader", highlight=False)
+
+
+def _show_statuses(graded, console) -> None:
+    from collections import Counter
+
+    from rich.table import Table
+
+    from autograder.grading.ledger import STATUSES
+
+    count = Counter(row.result.status for row in graded.rows)
+    graded_now = sum(not row.skipped and row.result.status not in ("missing", "infrastructure") for row in graded.rows)
+    students = len({row.student for row in graded.rows})
+    table = Table("status", "notebooks", "which means", title=f"{len(graded.rows)} notebooks of {students} students")
+    for status, meaning in STATUSES.items():
+        if count[status]:
+            table.add_row(f"[{_STYLES.get(status, 'red')}]{status}[/]", str(count[status]), meaning)
+    console.print(table)
+    skipped = sum(row.skipped for row in graded.rows)
+    console.print(
+        f"{graded_now} graded now, confined by: {graded.isolation}. {skipped} skipped: graded before, with the same "
+        f"checks{' (--again grades them anew)' if skipped else ''}.",
+        highlight=False,
+    )
 
 
 def _show_mistakes(graded, console) -> None:
@@ -225,7 +264,7 @@ def _show_mistakes(graded, console) -> None:
 
 
 def _points(result) -> str:
-    told = "" if result.status in ("ok", "partly") else f" {result.status}"
+    told = "" if result.status in ("right", "wrong") else f" {result.status}"
     return f"[{_style(result)}]{result.points:g}{told}[/]"
 
 
@@ -276,9 +315,11 @@ class _plain_errors:
         from autograder.grading.export import NoGrades
         from autograder.grading.feedback import NoFeedback
         from autograder.grading.grade import CannotGrade
+        from autograder.grading.isolation import NotIsolated
         from autograder.grading.released import NotReleased
 
-        if isinstance(error, CannotCollect | CannotGrade | NoFeedback | NoGrades | NotReleased) or kind is LookupError:
+        mendable = CannotCollect | CannotGrade | NoFeedback | NoGrades | NotIsolated | NotReleased
+        if isinstance(error, mendable) or kind is LookupError:
             raise click.ClickException(str(error)) from error
 
 

@@ -2,20 +2,21 @@
 
 import fcntl
 import os
-import queue
-import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from autograder.grading import engine, gradebook, handin, ledger, versions
+from autograder.grading import engine, gradebook, handin, ledger, pool, versions
+from autograder.grading.isolation import UNSAFE, probe
 from autograder.grading.ledger import Result
+from autograder.grading.limits import Limits
 from autograder.grading.released import Released, chapter_folder, course_directory, released
-from autograder.grading.worker import CannotStart, Worker
+from autograder.grading.worker import CannotStart
 from autograder.paths import classroom
 from autograder.release.assignment import nbgrader_config
+from autograder.release.expected import kept
 
 Say = Callable[[str, int, int], None]  # what is being done, how much of it is done, of how much
 
@@ -38,7 +39,7 @@ class Row:
         r = self.result
         told = {"student": self.student, "lab": self.lab, "status": r.status, "points": r.points}
         told |= {"max_points": r.max_points, "reason": r.reason, "notes": r.notes, "exercises": r.exercises}
-        return {**told, "seconds": r.seconds, "skipped": self.skipped}
+        return {**told, "seconds": r.seconds, "isolation": r.isolation, "skipped": self.skipped}
 
 
 @dataclass
@@ -47,6 +48,7 @@ class Graded:
 
     chapter: str
     rows: list[Row]
+    isolation: str  # what confined the hand-ins that ran
     unwritten: dict[str, str] = field(default_factory=dict)
 
 
@@ -63,10 +65,17 @@ def grade(
     students: tuple[str, ...] = (),
     again: bool = False,
     jobs: int | None = None,
-    seconds: float = engine.SECONDS,
+    limits: Limits | None = None,
     say: Say = lambda what, done, of: None,
+    cluster: str = "",
+    unsafe: bool = False,
+    every_cell: bool = False,
 ) -> Graded:
-    """Grade a chapter's hand-ins. Raises NotReleased or CannotGrade, never for what a student handed in."""
+    """Grade a chapter's hand-ins. Raises NotReleased, NotIsolated or CannotGrade, never for what was handed in."""
+    limits = limits or Limits()
+    # Looked at before anything is read: whoever cannot confine hand-ins hears of it at once. A cluster's workers look
+    # for themselves.
+    held = "as the cluster's workers say" if cluster else (UNSAFE if unsafe else probe()).level
     config = nbgrader_config()
     course = course_directory(config)
     chapter = chapter_folder(wanted)
@@ -74,17 +83,26 @@ def grade(
     with _alone(), gradebook.gradebook(course, chapter, labs) as book:
         ledger.sweep()
         folders = _submissions(course, chapter, students)
-        rows, work = _sorted_out(folders, labs, again, seconds, say)
-        _grade_all(rows, work, jobs or os.cpu_count() or 1, seconds, say)
-        done = Graded(chapter, rows)
+        rows, work = _sorted_out(folders, labs, again, limits.notebook_seconds, every_cell, say)
+        needed = [lab for lab in labs if any(job.lab.id == lab.id for job in work)]
+        expected = {}
+        for i, lab in enumerate(needed):
+            say("working out what is expected", i, len(needed))
+            expected[lab.id] = kept(lab.id)
+        setting = pool.Setting.of(needed, expected, limits, unsafe, every_cell)
+        _grade_all(rows, work, setting, jobs or os.cpu_count() or 1, cluster, say)
+        done = Graded(chapter, rows, held)
+        theirs: dict[str, list[Row]] = {}
+        for row in rows:
+            theirs.setdefault(row.student, []).append(row)
         for i, student in enumerate(sorted(folders)):
             say("filling the gradebook", i, len(folders))
-            theirs = [row.result for row in rows if row.student == student]
-            if failed := [r.reason for r in theirs if r.status == "not graded"]:
+            results = [row.result for row in theirs[student]]
+            if failed := [r.reason for r in results if r.status == "infrastructure"]:
                 done.unwritten[student] = failed[0]
                 continue
             try:
-                gradebook.fill(book, course, config, student, labs, theirs)
+                gradebook.fill(book, course, config, student, labs, results)
             except Exception as error:  # one submission that cannot be written never stops the others
                 done.unwritten[student] = f"{type(error).__name__}: {error}".splitlines()[0]
         say("filling the gradebook", len(folders), len(folders))
@@ -125,7 +143,7 @@ def _submissions(course: Any, chapter: str, wanted: tuple[str, ...]) -> dict[str
 
 
 def _sorted_out(
-    folders: dict[str, Path], labs: list[Released], again: bool, seconds: float, say: Say
+    folders: dict[str, Path], labs: list[Released], again: bool, seconds: float, every_cell: bool, say: Say
 ) -> tuple[list[Row], list[_Job]]:
     rows: list[Row] = []
     work: dict[str, _Job] = {}
@@ -139,7 +157,7 @@ def _sorted_out(
                 row.result = found
                 continue
             data, note = found
-            key = versions.key(data, lab)
+            key = versions.key(data, lab, every_cell)
             kept = None if again else ledger.read(key)
             if kept and not (kept.status == "timed out" and seconds > kept.budget):
                 row.result, row.skipped = kept, True
@@ -160,61 +178,29 @@ def _read(folder: Path, lab: Released) -> Result | tuple[bytes, str]:
         return engine.unread(lab, "malformed", str(error))
 
 
-def _grade_all(rows: list[Row], work: list[_Job], workers: int, seconds: float, say: Say) -> None:
-    labs = {job.lab.id: job.lab for job in work}
-    needed = [check.exercise_id for lab in labs.values() for check in lab.checks.values()]
-    for i, exercise_id in enumerate(needed):
-        say("working out what is expected", i, len(needed))
-        engine.expectation(exercise_id)
-    waiting: queue.SimpleQueue[_Job] = queue.SimpleQueue()
-    finished: queue.SimpleQueue[tuple[_Job, Result] | CannotGrade] = queue.SimpleQueue()
-    for job in work:
-        waiting.put(job)
-    stop = threading.Event()
-    hands = [Worker() for _ in range(min(workers, len(work)))]
-    crew = [threading.Thread(target=_serve, args=(hand, waiting, finished, seconds, stop)) for hand in hands]
-    for thread in crew:
-        thread.start()
+def _grade_all(rows: list[Row], work: list[_Job], setting: pool.Setting, jobs: int, cluster: str, say: Say) -> None:
+    by_key = {job.key: job for job in work}
+    tasks = [pool.Task(job.key, job.lab.id, job.data) for job in work]
+    done = 0
     try:
-        for done in range(len(work)):
+        for key, result in pool.run(tasks, setting, jobs, cluster):
             say("grading notebooks", done, len(work))
-            got = finished.get()
-            if isinstance(got, CannotGrade):
-                raise got
-            job, result = got
-            if versions.key(job.data, job.lab) != job.key:
+            job = by_key[key]
+            if versions.key(job.data, job.lab, setting.every_cell) != key:
                 raise CannotGrade(f"the checks of {job.lab.id} changed while they were at work: run it again")
-            if result.status != "not graded":
-                ledger.write(job.key, result)
+            if result.status != "infrastructure":
+                ledger.write(key, result)
             for place in job.places:
                 rows[place].result = replace(result, notes=[*rows[place].result.notes, *result.notes])
-        if work:
-            say("grading notebooks", len(work), len(work))
-    finally:
-        stop.set()
-        for hand in hands:
-            hand.stop()  # where grading was interrupted, what still runs is worth nothing
-        for thread in crew:
-            thread.join()
-
-
-def _serve(
-    worker: Worker, waiting: queue.SimpleQueue, finished: queue.SimpleQueue, seconds: float, stop: threading.Event
-) -> None:
-    try:
-        while not stop.is_set():
-            try:
-                job = waiting.get_nowait()
-            except queue.Empty:
-                return
-            try:
-                result = engine.grade_notebook(job.data, job.lab, worker, seconds)
-            except CannotStart as error:
-                finished.put(CannotGrade(f"{error}. Is the course installed with its instructor extra?"))
-                return
-            except Exception as error:  # the grader's own fault: no grade is made of it
-                reason = f"the grader failed on it: {type(error).__name__}: {error}"
-                result = Result(job.lab.id, "not graded", reason, 0, job.lab.points)
-            finished.put((job, result))
-    finally:
-        worker.close()
+            done += 1
+    except CannotStart as error:
+        raise CannotGrade(f"{error}. Is the course installed with its instructor extra?") from error
+    except pool.NoCluster as error:
+        raise CannotGrade(str(error)) from error
+    except OSError as error:
+        raise CannotGrade(
+            f"a result cannot be written to {ledger.folder()} ({error.strerror}): make room, then run this again; "
+            "what is graded so far is kept"
+        ) from error
+    if work:
+        say("grading notebooks", len(work), len(work))

@@ -9,10 +9,23 @@ from typing import Any
 
 from autograder.paths import classroom
 
+# What each status means, in the order in which a class's table shows them. Only the last is the course's own fault.
+STATUSES = {
+    "right": "every exercise is right",
+    "wrong": "it ran to its end; something is not right",
+    "timed out": "a cell, a case or the whole notebook took too long",
+    "out of memory": "it wanted more memory than it may have",
+    "crashed": "the process that ran it ended",
+    "malformed": "the file cannot be read as this lab's notebook",
+    "tampered": "it meddled with grading; what is not right earned nothing all the same",
+    "missing": "nothing was handed in for this lab",
+    "infrastructure": "the grader failed, not the student: no grade was written",
+}
+
 
 @dataclass
 class Result:
-    """How one notebook fared. status: ok, partly, timed out, crashed, malformed or missing."""
+    """How one notebook fared. status: a key of STATUSES."""
 
     lab: str
     status: str
@@ -23,6 +36,7 @@ class Result:
     notes: list[str] = field(default_factory=list)
     seconds: float = 0.0
     budget: float = 0.0  # the seconds it was given
+    isolation: str = ""  # what confined it; "" where nothing ran
     notebook: dict[str, Any] | None = None  # as graded, with its outputs
 
 

@@ -55,6 +55,14 @@ def read_taken(data: bytes) -> Report | None:
     return {"status": "raised", "error": error, "text": text, "outputs": {}, "modified": []}
 
 
+def read_watched(data: bytes) -> bool:
+    """Whether forbidden calls are still noticed. Raises NoReport."""
+    tree = _tree(data)
+    if set(tree) != {"watched"} or type(tree["watched"]) is not bool:
+        raise NoReport("it does not say whether calls are watched")
+    return tree["watched"]
+
+
 def read_outputs(data: bytes) -> list[NotebookNode]:
     """A cell's outputs, of known kinds only. Raises NoReport."""
     tree = _tree(data, OUTPUT_BYTES)

@@ -6,42 +6,55 @@ import sys
 from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy
 import torch
 
 from autograder import registry
-from autograder.grading.released import Released
 from autograder.paths import ROOT
-from autograder.release.expected import course_secret
+from autograder.release.secret import course_secret
 from autograder.release.solutions import source_file
 from autograder.store import stored_file
+
+if TYPE_CHECKING:
+    from autograder.grading.released import Released
 
 # What runs and judges. How hand-ins are collected, and results shown or exported, changes no result.
 ENGINE = (
     *("acting", "cases", "checking", "exercise", "forbids", "judging", "launch", "plain", "registry", "running"),
     *("store", "verdict", "release/expected", "release/solutions"),
-    *("grading/child", "grading/engine", "grading/handin", "grading/merging", "grading/released", "grading/reports"),
+    *("grading/child", "grading/engine", "grading/expectations", "grading/handin", "grading/isolation"),
+    *("grading/limits", "grading/merging", "grading/released", "grading/reports", "grading/skipping"),
     *("grading/versions", "grading/warm", "grading/wire", "grading/worker"),
 )
 
 
-def key(data: bytes, lab: Released) -> str:
+def key(data: bytes, lab: "Released", every_cell: bool = False) -> str:
     """The ledger's name for grading this file as this lab, with these checks, by this engine."""
-    parts = [hashlib.sha256(data).hexdigest(), checks_version(lab), engine_version()]
+    parts = [hashlib.sha256(data).hexdigest(), checks_version(lab), engine_version(), every_cell]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
 
 
-def checks_version(lab: Released) -> str:
+def checks_version(lab: "Released") -> str:
     """Changes with the lab's checks, answers, stored expectations, notebook or the course's secret, and no other's."""
-    file = registry.lab_files()[lab.id]
-    files = [source_file(lab.id), stored_file(lab.id)]
+    released = json.dumps([lab.id, lab.notebook], sort_keys=True)
+    return _digest([*_halves(lab.id), stored_file(lab.id)], released, course_secret())
+
+
+def expectations_version(lab: str) -> str:
+    """Changes with what a lab's expectations are worked out from."""
+    return _digest(_halves(lab), engine_version(), course_secret())
+
+
+def _halves(lab: str) -> list[Path]:
+    file = registry.lab_files()[lab]
+    files = [source_file(lab)]
     for half in ("checks", "answers"):
         folder = registry.HERE / half / file.parent.name
         # A chapter's labs may share helpers; another lab's own file is none of this one's business.
         files += [folder / file.name, *(f for f in folder.glob("*.py") if not f.name.startswith("lab"))]
-    released = json.dumps([lab.id, lab.notebook], sort_keys=True)
-    return _digest(files, released, course_secret())
+    return files
 
 
 @cache

@@ -5,6 +5,7 @@ import struct
 import time
 
 _LENGTH = struct.Struct(">Q")
+_REST_SECONDS = 5.0
 
 
 class TimeUp(Exception):
@@ -35,7 +36,8 @@ def receive(sock: socket.socket, limit: int, deadline: float | None = None) -> b
     (length,) = _LENGTH.unpack(_exactly(sock, _LENGTH.size, deadline))
     if length > limit:
         raise TooLarge(f"{length} bytes where at most {limit} are allowed")
-    return _exactly(sock, length, deadline)
+    # What has begun to arrive comes at once: breaking off in the middle would leave the rest for the next frame.
+    return _exactly(sock, length, None if deadline is None else deadline + _REST_SECONDS)
 
 
 def _exactly(sock: socket.socket, count: int, deadline: float | None) -> bytes:

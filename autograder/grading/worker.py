@@ -1,93 +1,114 @@
-"""The grader's handle on one warm process: starts it, has it fork children, ends what is left. It runs no code.
+"""The grader's handle on one warm process: starts it confined, has it fork children, ends what is left. Runs no code.
 
-One worker serves one notebook at a time. Whoever wants a worker confined puts the confining program before `command`.
+One worker serves one notebook at a time.
 """
 
 import contextlib
+import itertools
+import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
-from autograder.grading.warm import STATUS
-from autograder.paths import CACHE, ROOT
+from autograder.grading import isolation
+from autograder.grading.isolation import Isolation
+from autograder.grading.limits import Limits
+from autograder.grading.warm import CAUSES, SOCKETS, STATUS
+from autograder.paths import CACHE, ROOT, classroom
 
 # All that a student's code finds in its environment, HOME and TMPDIR aside.
-_KEPT = ("PATH", "LANG", "LD_LIBRARY_PATH", "CUDA_VISIBLE_DEVICES", "SYSTEMROOT")
+_KEPT = ("PATH", "LANG", "LD_LIBRARY_PATH")
 _SET = {
+    "CUDA_VISIBLE_DEVICES": "",
+    "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # fewer pages to list at each fork: half its time
+    "HOME": "/tmp",
     "HF_HUB_OFFLINE": "1",
     "JAX_PLATFORMS": "cpu",
     "LC_ALL": "C.UTF-8",
+    "LOGNAME": "student",
     "MKL_NUM_THREADS": "1",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "OMP_NUM_THREADS": "1",
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
     "TRANSFORMERS_OFFLINE": "1",
+    "USER": "student",
 }
 _START_SECONDS = 120.0
+_ANSWER_SECONDS = 30.0
+_FIRST_USER = 61_000  # above what distributions give to people and services
+_numbers = itertools.count()
 
 
 class CannotStart(RuntimeError):
     """The warm process did not come up: the installation's fault, never a student's."""
 
 
-def command(control: int) -> list[str]:
-    """What starts a warm process that listens on the descriptor `control`."""
-    return [sys.executable, "-P", "-m", "autograder.grading.warm", str(control)]
-
-
-def environment() -> dict[str, str]:
+def environment(confined: bool) -> dict[str, str]:
     """The clean environment of a warm process and its children."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    fonts = CACHE / "matplotlib"
-    fonts.mkdir(parents=True, exist_ok=True)
-    return {**kept, **_SET, "MPLCONFIGDIR": str(fonts), "PYTHONPATH": str(ROOT)}
+    fonts = "/tmp/matplotlib"
+    if not confined:
+        fonts = str(CACHE / "matplotlib")
+        Path(fonts).mkdir(parents=True, exist_ok=True)
+    return {**kept, **_SET, "MPLCONFIGDIR": fonts, "PYTHONPATH": str(ROOT)}
 
 
 class Worker:
     """A warm process and at most one child of it."""
 
-    def __init__(self) -> None:
+    def __init__(self, held: Isolation, limits: Limits | None = None) -> None:
+        self.isolation, self.limits = held, limits or Limits()
         self._process: subprocess.Popen | None = None
         self._control: socket.socket | None = None
         self._child = 0
+        self._good = True
+        self._scratch: tempfile.TemporaryDirectory | None = None
+        # Another for each worker of this machine: what one hand-in starts must not count against another's.
+        self._user = _FIRST_USER + (os.getpid() * 7 + next(_numbers)) % 4000
 
-    def child(self) -> socket.socket:
-        """Fork a child; returns the socket over which to talk with it. Raises CannotStart."""
-        if self._process is None or self._process.poll() is not None:
+    def child(self, exercises: int) -> list[socket.socket]:
+        """Fork a child; returns the sockets for its notebook and for each exercise. Raises CannotStart."""
+        if self._process is None or self._process.poll() is not None or not self._good:
             self._start()
-        ours, theirs = socket.socketpair()
-        with theirs:
-            socket.send_fds(self._control, [b"s"], [theirs.fileno()])
-        self._child, _ = self._answer()
-        return ours
+        pairs = [socket.socketpair() for _ in range(min(exercises, SOCKETS - 1) + 1)]
+        try:
+            socket.send_fds(self._control, [b"s"], [theirs.fileno() for _, theirs in pairs])
+            self._child, *_ = self._answer()
+        except OSError as error:
+            raise CannotStart(f"the process that runs notebooks is gone: {error}") from error
+        finally:
+            for _, theirs in pairs:
+                theirs.close()
+        return [ours for ours, _ in pairs]
 
-    def end(self, died: bool = False) -> str:
-        """End the child and all it started. Returns how it ended by itself, "" where it did not.
+    def interrupt(self) -> None:
+        """Interrupt the cell that runs, as the stop button would."""
+        with contextlib.suppress(OSError):
+            self._control.sendall(b"i")
+
+    def end(self, died: bool = False) -> tuple[str, str]:
+        """End the child and all it started. Returns why it had been ended, and how it ended by itself; "" where not.
 
         died: it closed its socket, so it is ending and its exit status is worth a moment's wait.
         """
         try:
             self._control.sendall(b"d" if died else b"e")
-            _, status = self._answer()
+            _, status, cause, good = self._answer()
         except (OSError, CannotStart):
             self._abandon()
-            return "it ended the process that had started it"
-        self._child = 0
+            return "", "it ended the process that had started it"
+        self._child, self._good = 0, bool(good)
+        told = CAUSES[cause]
         if status == -1 or not died:
-            return ""
+            return told, ""
         if os.WIFSIGNALED(status):
-            return f"it was ended by signal {signal.Signals(os.WTERMSIG(status)).name}"
-        return f"it exited with code {os.waitstatus_to_exitcode(status)}"
-
-    def stop(self) -> None:
-        """End the child at once; may be called from another thread. Its talk finds the socket closed."""
-        if self._child:
-            with contextlib.suppress(ProcessLookupError, PermissionError):
-                os.killpg(self._child, signal.SIGKILL)
+            return told, f"it was ended by signal {signal.Signals(os.WTERMSIG(status)).name}"
+        return told, f"it exited with code {os.waitstatus_to_exitcode(status)}"
 
     def close(self) -> None:
         """End the warm process."""
@@ -99,15 +120,30 @@ class Worker:
             except subprocess.TimeoutExpired:
                 self._process.kill()
                 self._process.wait()
-        self._process = self._control = None
+        if self._scratch is not None:
+            self._scratch.cleanup()
+        self._process = self._control = self._scratch = None
 
     def _start(self) -> None:
         self.close()
+        confined = self.isolation.kind != "none"
+        before = isolation.sandbox(self.isolation.kind, self.limits) if confined else []
+        if not confined:
+            self._scratch = tempfile.TemporaryDirectory(prefix="course-", ignore_cleanup_errors=True)
+        settings = {
+            "kind": self.isolation.kind,
+            "landlock": self.isolation.landlock,
+            "limits": self.limits.plain() | {"cores": os.cpu_count() or 1},
+            "private": [str(classroom()), str(ROOT / "autograder" / "answers"), str(ROOT / "notebooks")],
+            "scratch": self._scratch.name if self._scratch else "",
+            "user": self._user,
+        }
         ours, theirs = socket.socketpair()
         with theirs:
+            program = [sys.executable, "-P", "-m", "autograder.grading.warm", str(theirs.fileno())]
             self._process = subprocess.Popen(
-                command(theirs.fileno()),
-                env=environment(),
+                [*before, *program, json.dumps(settings)],
+                env=environment(confined),
                 cwd=Path(os.sep),
                 pass_fds=[theirs.fileno()],
                 stdin=subprocess.DEVNULL,
@@ -115,11 +151,11 @@ class Worker:
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
-        self._control = ours
+        self._control, self._good = ours, True
         try:
             self._control.settimeout(_START_SECONDS)
             self._answer()
-            self._control.settimeout(30)
+            self._control.settimeout(_ANSWER_SECONDS)
         except (OSError, CannotStart):
             self._process.kill()
             said = self._process.communicate()[1].decode(errors="replace").strip()
@@ -129,7 +165,7 @@ class Worker:
         # Nobody reads what it would say later, and a full pipe would stop it.
         self._process.stderr.close()
 
-    def _answer(self) -> tuple[int, int]:
+    def _answer(self) -> tuple[int, ...]:
         data = b""
         while len(data) < STATUS.size:
             part = self._control.recv(STATUS.size - len(data))
@@ -140,7 +176,9 @@ class Worker:
 
     def _abandon(self) -> None:
         # The warm process is gone or hangs: without it nobody else would end its child.
-        for pid in (self._child, self._process.pid if self._process else 0):
+        confined = self.isolation.kind != "none"
+        # A sandbox counts its processes by itself: the child's number means another process out here.
+        for pid in (0 if confined else self._child, self._process.pid if self._process else 0):
             if pid:
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.killpg(pid, signal.SIGKILL)

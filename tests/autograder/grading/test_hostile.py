@@ -84,7 +84,7 @@ def grade_all(room, hand_in, **options):
 
 def test_what_crashes_or_deceives_gets_its_due_and_everybody_else_is_graded(room, hand_in):
     full, one = hand_in.full, hand_in.one
-    hand_in("honest", full, "ok", lambda nb: None)
+    hand_in("honest", full, "right", lambda nb: None)
     hand_in("exits", full, "ok", hand_in.behind("import sys; sys.exit(3)", "exit()", "raise KeyboardInterrupt"))
     hand_in("is gone", one, "crashed", hand_in.behind("import os; os._exit(0)"))
     hand_in("segfaults", one, "crashed", hand_in.behind("import ctypes; ctypes.string_at(0)"))

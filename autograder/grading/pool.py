@@ -1,0 +1,186 @@
+"""Spreads notebooks over Dask workers and gives back their results. It reads no hand-in and writes no grade.
+
+A hand-in's bytes travel to a worker and its result travels back: workers need the course installed, and no file of
+the classroom. Dask may lose a worker, run a task twice, or lose its scheduler: a task that was lost is sent again,
+and a result that comes twice is the same result.
+"""
+
+import contextlib
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import dask
+from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
+
+from autograder.grading import engine, versions
+from autograder.grading.expectations import opened
+from autograder.grading.isolation import UNSAFE, Isolation, NotIsolated, probe
+from autograder.grading.ledger import Result
+from autograder.grading.limits import Limits
+from autograder.grading.released import Released
+from autograder.grading.worker import CannotStart, Worker
+
+TRIES = 3  # of what failed through no fault of the student's
+_COME_BACK_SECONDS = 60.0  # how long a lost scheduler is waited for
+_IN_HAND = 3  # tasks a worker: enough to keep it busy, and no class of ten thousand in the scheduler's memory
+
+
+class NoCluster(RuntimeError):
+    """There is no scheduler to work with; the message says what to do."""
+
+
+@dataclass(frozen=True)
+class Task:
+    """One notebook to grade. key: its name in the ledger."""
+
+    key: str
+    lab: str
+    data: bytes
+
+
+@dataclass(frozen=True)
+class Setting:
+    """All that workers need to know besides the hand-ins. expected: a lab's packed expectations."""
+
+    labs: dict[str, Released]
+    expected: dict[str, bytes]
+    limits: Limits
+    unsafe: bool
+    every_cell: bool
+    engine: str
+
+    @classmethod
+    def of(
+        cls, labs: list[Released], expected: dict[str, bytes], limits: Limits, unsafe: bool, every_cell: bool
+    ) -> "Setting":
+        """With this machine's version of the engine, which the workers' must equal."""
+        return cls({lab.id: lab for lab in labs}, expected, limits, unsafe, every_cell, versions.engine_version())
+
+
+class _Hands(WorkerPlugin):
+    # A Dask worker's warm process. Dask hands the plugin to every worker, also to those that come later.
+    def __init__(self, setting: Setting) -> None:
+        self.setting, self.name = setting, "course-grading"
+        self.worker: Worker | None = None
+        self.expected: dict[str, Any] = {}
+
+    def setup(self, worker: Any) -> None:
+        self.worker, self.expected = None, {}
+
+    def teardown(self, worker: Any) -> None:
+        if self.worker is not None:
+            self.worker.close()
+
+    def grade(self, lab: str, data: bytes) -> Result:
+        """In the worker's one thread, so one notebook at a time."""
+        told = self.setting
+        if versions.engine_version() != told.engine:
+            raise CannotStart("this worker has another version of the course than the grader: install the same")
+        if self.worker is None:
+            held: Isolation = UNSAFE if told.unsafe else probe()
+            self.worker = Worker(held, told.limits)
+        if lab not in self.expected:
+            self.expected[lab] = opened(told.expected[lab])
+        return engine.grade_notebook(data, told.labs[lab], self.expected[lab], self.worker, told.every_cell)
+
+
+def _grade(lab: str, data: bytes) -> dict[str, Any]:
+    hands: _Hands = get_worker().plugins["course-grading"]
+    return asdict(hands.grade(lab, data))
+
+
+def run(tasks: list[Task], setting: Setting, jobs: int, cluster: str = "") -> Iterator[tuple[str, Result]]:
+    """Grade: each task's key and result, as they come. cluster: a scheduler's address; "" for processes here.
+
+    A task that failed TRIES times has the status "infrastructure". Raises NoCluster where the scheduler is gone for
+    good, NotIsolated or CannotStart where no worker can work.
+    """
+    left = {task.key: task for task in tasks}
+    tries = dict.fromkeys(left, 0)
+    lost_since = 0.0
+    while left:
+        try:
+            with _client(cluster, min(jobs, len(left))) as client:
+                lost_since = 0.0
+                client.register_plugin(_Hands(setting))
+                for key, result in _through(client, left, tries):
+                    del left[key]
+                    yield key, result
+        except (OSError, TimeoutError, _Lost) as error:
+            # The scheduler is gone, and with it all that it knew. What came back is kept.
+            lost_since = lost_since or time.monotonic()
+            if not cluster or time.monotonic() - lost_since > _COME_BACK_SECONDS:
+                where = cluster or "this machine"
+                raise NoCluster(
+                    f"no scheduler answers at {where} ({error}): start one with `dask scheduler`, then run this again; "
+                    "what is graded so far is kept"
+                ) from error
+            time.sleep(1)
+
+
+class _Lost(Exception):
+    """Futures were cancelled: the scheduler that knew them is gone."""
+
+
+@contextlib.contextmanager
+def _client(cluster: str, jobs: int) -> Iterator[Client]:
+    quiet = {
+        "distributed.worker.memory.terminate": False,  # hand-ins have a limit of their own
+        "distributed.admin.tick.limit": "1h",
+        "distributed.comm.timeouts.connect": "10s",
+        "distributed.worker.daemon": False,
+    }
+    with dask.config.set(quiet):
+        if cluster:
+            with Client(cluster, timeout=10, set_as_default=False) as client:
+                yield client
+            return
+        threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+        options = {"threads_per_worker": 1, "processes": True, "memory_limit": 0, "dashboard_address": None}
+        with (
+            LocalCluster(
+                n_workers=jobs, host="127.0.0.1", silence_logs=50, env={**os.environ, **threads}, **options
+            ) as local,
+            Client(local, set_as_default=False) as client,
+        ):
+            yield client
+
+
+def _through(client: Client, left: dict[str, Task], tries: dict[str, int]) -> Iterator[tuple[str, Result]]:
+    waiting = list(left.values())[::-1]
+    doing = as_completed(loop=client.loop)
+    futures: dict[str, str] = {}  # a future's key -> the task's
+
+    def submit() -> None:
+        task = waiting.pop()
+        tries[task.key] += 1
+        name = f"grade-{task.key}-{tries[task.key]}"
+        futures[name] = task.key
+        doing.add(client.submit(_grade, task.lab, task.data, key=name, pure=False))
+
+    while waiting and len(futures) < _IN_HAND * max(1, len(client.scheduler_info(n_workers=-1)["workers"])):
+        submit()
+    for future in doing:
+        if future.cancelled() or future.status in ("lost", "cancelled"):
+            raise _Lost("the scheduler forgot what it was to do")
+        key = futures.pop(future.key)
+        error = future.exception()
+        if error is None:
+            yield key, Result(**future.result())
+        elif isinstance(error, CannotStart | NotIsolated):
+            raise error
+        elif tries[key] < TRIES:
+            waiting.append(left[key])
+        else:
+            yield key, _failed(left[key], error)
+        future.release()
+        if waiting:
+            submit()
+
+
+def _failed(task: Task, error: BaseException) -> Result:
+    reason = f"the grader failed on it {TRIES} times: {type(error).__name__}: {error}".splitlines()[0]
+    return replace(Result(task.lab, "infrastructure", reason, 0, 0))
