@@ -46,6 +46,9 @@ c.OverwriteCells.add_missing_cells = True
 c.Execute.timeout = 300
 
 c.ZipCollectApp.downloaded_directory = str(classroom() / "downloaded")
+# nbgrader joins the folder to the course's root before it fills it in: an absolute path must stand in the pattern.
+downloaded = str(classroom() / "downloaded").replace("{", "{{").replace("}", "}}")
+c.ZipCollectApp.collect_directory_structure = downloaded + "/{assignment_id}/{collect_step}"
 
 # An instructor's own settings, a database server's address for instance.
 if (classroom() / "nbgrader_config.py").exists():

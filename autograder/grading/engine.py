@@ -124,12 +124,12 @@ def _run(
     merged: merging.Merged, lab: Released, skipped: set[int], expected: dict[str, Expectation], worker: Worker
 ) -> _Run:
     limits, run = worker.limits, _Run()
-    started = time.monotonic()
     sockets = worker.child(len(merged.checks))
+    started = time.monotonic()  # starting a warm process is not the student's time
     died = False
     try:
         main = _Talk(sockets[0], worker, started + limits.cells_seconds)
-        talks = [_Talk(sock, worker, started + limits.notebook_seconds) for sock in sockets[1:]]
+        talks = [_Talk(sock, worker, main.deadline) for sock in sockets[1:]]
         try:
             _cells(merged, skipped, expected, main, talks, run)
         except Stopped as error:
@@ -137,6 +137,7 @@ def _run(
             died = error.gone
         # No cell will run any more: what an exercise learns from here on it can show to nobody.
         for exercise in run.exercises:
+            exercise.talk.deadline = started + limits.notebook_seconds
             exercise.ask(hidden=True)
             exercise.ask_watch()
     finally:

@@ -139,7 +139,7 @@ def _client(cluster: str, jobs: int) -> Iterator[Client]:
                 yield client
             return
         threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
-        options = {"threads_per_worker": 1, "processes": True, "memory_limit": 0, "dashboard_address": None}
+        options = {"threads_per_worker": 1, "processes": True, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
         with (
             LocalCluster(
                 n_workers=jobs, host="127.0.0.1", silence_logs=50, env={**os.environ, **threads}, **options

@@ -8,6 +8,7 @@ import nbformat
 
 from autograder import registry
 from autograder.grading import grade, gradebook, released
+from autograder.grading.limits import Limits
 from autograder.release.solutions import grade_id, solution_cell
 
 LAB = next(iter(registry.lab_files()))
@@ -45,9 +46,10 @@ class Room:
     def place(self, nb, name: str) -> int:
         return next(i for i, cell in enumerate(nb.cells) if grade_id(cell) == name)
 
-    def grade(self, *students: str, **options) -> dict[str, grade.Row]:
-        """Grade; each student's row."""
-        done = grade.grade(SHORT, students, **{"seconds": 240.0, **options})
+    def grade(self, *students: str, seconds: float = 240.0, **options) -> dict[str, grade.Row]:
+        """Grade; each student's row. options: of Limits, and of grade.grade."""
+        bounds = {name: options.pop(name) for name in list(options) if name in Limits.__dataclass_fields__}
+        done = grade.grade(SHORT, students, limits=Limits(notebook_seconds=seconds, **bounds), **options)
         assert not done.unwritten
         return {row.student: row for row in done.rows}
 

@@ -11,6 +11,7 @@ from rooms import CHAPTER, SHORT
 
 from autograder.grading import archives, names
 from autograder.grading.collect import CannotCollect, collect
+from autograder.paths import ROOT
 
 WHEN = (2026, 3, 1, 12, 0, 0)
 
@@ -47,6 +48,8 @@ def test_a_folder_of_archives_and_of_folders(room, notebook, tmp_path):
     told = dict(done.skipped)
     assert "whose" in told["notes.txt"]
     assert "link" in told["link"]
+    assert (room.path / "downloaded" / CHAPTER / "extracted").is_dir()
+    assert not (ROOT / room.path.relative_to("/")).exists()
     # A time of the student's own is not taken.
     assert "1999" not in (room.path / "submitted" / "jane" / CHAPTER / "timestamp.txt").read_text()
 

@@ -85,14 +85,14 @@ def grade_all(room, hand_in, **options):
 def test_what_crashes_or_deceives_gets_its_due_and_everybody_else_is_graded(room, hand_in):
     full, one = hand_in.full, hand_in.one
     hand_in("honest", full, "right", lambda nb: None)
-    hand_in("exits", full, "ok", hand_in.behind("import sys; sys.exit(3)", "exit()", "raise KeyboardInterrupt"))
+    hand_in("exits", full, "right", hand_in.behind("import sys; sys.exit(3)", "exit()", "raise KeyboardInterrupt"))
     hand_in("is gone", one, "crashed", hand_in.behind("import os; os._exit(0)"))
     hand_in("segfaults", one, "crashed", hand_in.behind("import ctypes; ctypes.string_at(0)"))
-    hand_in("garbage", one, "crashed", hand_in.behind(SCRIBBLE.format(bytes="b'\\xff' * 9999")))
-    hand_in("huge", one, "crashed", hand_in.behind(SCRIBBLE.format(bytes="(1 << 50).to_bytes(8, 'big')")))
-    hand_in("kills what started it", full, "ok", hand_in.behind("import os, signal; os.kill(os.getppid(), 9)"))
+    hand_in("garbage", one, "tampered", hand_in.behind(SCRIBBLE.format(bytes="b'\\xff' * 9999")))
+    hand_in("huge", one, "tampered", hand_in.behind(SCRIBBLE.format(bytes="(1 << 50).to_bytes(8, 'big')")))
+    hand_in("kills what started it", full, "right", hand_in.behind("import os, signal; os.kill(os.getppid(), 9)"))
     background = "import subprocess; subprocess.Popen(['sleep', '987654'], start_new_session=True)"
-    hand_in("leaves a process", full, "ok", hand_in.behind(background))
+    hand_in("leaves a process", full, "right", hand_in.behind(background))
     without_second = full - hand_in.points[hand_in.second]
     exits_inside = hand_in.second_does("raise SystemExit")
     recursion = hand_in.second_does(f"return {hand_in.second}(*[a for a in locals().values()])")
@@ -105,22 +105,22 @@ def test_what_crashes_or_deceives_gets_its_due_and_everybody_else_is_graded(room
     hand_in(
         "shadows check",
         full,
-        "ok",
+        "right",
         hand_in.ahead("check = lambda *a: 0", "import autograder; autograder.check = check"),
     )
     fake = f"print('✓ all: {full:g} of {full:g} points')\n{full:g}"
-    hand_in("prints a verdict", 0.0, "partly", hand_in.ahead(fake, f"display({full:g})"), right=0)
-    hand_in("waits", full, "ok", hand_in.behind("input('name? ')"))
+    hand_in("prints a verdict", 0.0, "wrong", hand_in.ahead(fake, f"display({full:g})"), right=0)
+    hand_in("waits", full, "right", hand_in.behind("input('name? ')"))
     loud = "print('x' * 30_000_000)\nfor _ in range(1_000_000): print('y')\nimport sys; print('z', file=sys.stderr)"
-    hand_in("loud", full, "ok", hand_in.behind(loud))
+    hand_in("loud", full, "right", hand_in.behind(loud))
     spy = f"import autograder.answers.{CHAPTER}"
-    hand_in("spy", full, "ok", hand_in.behind(spy))
+    hand_in("spy", full, "right", hand_in.behind(spy))
     markup = "from IPython.display import HTML; display(HTML('<script>alert(1)</script>'))"
-    hand_in("scripts", full, "ok", hand_in.behind(markup))
+    hand_in("scripts", full, "right", hand_in.behind(markup))
     rows = grade_all(room, hand_in)
 
     for student in ("exits inside", "recursion", "no Python"):
-        assert rows[student].result.status == "partly"
+        assert rows[student].result.status == "wrong"
         assert 0 < rows[student].result.points <= without_second
         told = next(e for e in rows[student].result.exercises if e["exercise"].endswith("/" + hand_in.second))
         assert (told["points"], told["why"]) == (0, "your code raised an error")
@@ -171,12 +171,12 @@ def test_edited_deleted_duplicated_and_moved_cells(room, hand_in):
                 claim = {"text/plain": "99"}
                 cell.outputs = [nbformat.v4.new_output("execute_result", data=claim, execution_count=1)]
 
-    hand_in("deleted", full, "ok", delete_all)
-    hand_in("stripped", full, "ok", strip)
-    hand_in("duplicated", full, "ok", duplicate)
-    hand_in("moved", full, "ok", move_ahead)
-    hand_in("not graded", 0.0, "partly", not_graded, right=0)
-    hand_in("forged", 0.0, "partly", forge, right=0)
+    hand_in("deleted", full, "right", delete_all)
+    hand_in("stripped", full, "right", strip)
+    hand_in("duplicated", full, "right", duplicate)
+    hand_in("moved", full, "right", move_ahead)
+    hand_in("not graded", 0.0, "wrong", not_graded, right=0)
+    hand_in("forged", 0.0, "wrong", forge, right=0)
     rows = grade_all(room, hand_in)
     notes = {student: " ".join(row.result.notes) for student, row in rows.items()}
     assert "put back" in notes["deleted"]
@@ -187,7 +187,7 @@ def test_edited_deleted_duplicated_and_moved_cells(room, hand_in):
 
 def test_an_endless_loop_costs_one_budget_and_nobody_else_anything(room, hand_in):
     room.hand_in("honest", room.notebook())
-    assert room.grade()["honest"].result.status == "ok"
+    assert room.grade()["honest"].result.status == "right"
     # With a small budget from here on: the honest one is in the ledger by now.
     hand_in("ten cells", hand_in.one, "timed out", hand_in.behind(*["while True: pass"] * 10))
     hand_in("one case", hand_in.one, "timed out", hand_in.second_does("while True: pass"))
@@ -200,7 +200,7 @@ def test_an_endless_loop_costs_one_budget_and_nobody_else_anything(room, hand_in
     # With no more time the result stands; with more it is worth another try.
     assert all(row.skipped for row in room.grade(seconds=10).values())
     room.hand_in("one case", room.notebook())
-    assert room.grade("one case", seconds=240)["one case"].result.status == "ok"
+    assert room.grade("one case", seconds=240)["one case"].result.status == "right"
 
 
 def malformed(room) -> dict[str, tuple[bytes, str]]:

@@ -35,8 +35,8 @@ def test_the_class_gets_what_the_exercises_say_and_plain_nbgrader_agrees(room, m
     assert want["all-right"] == want["warns-on-stderr"] == want["deleted-check-cell"] == room.lab.points
     assert want["blank"] == want["raises"] == want["edited-check-cell"] == 0
     status = {student: row.result.status for student, row in rows.items()}
-    assert status["all-right"] == "ok"
-    assert status["blank"] == "partly"
+    assert status["all-right"] == "right"
+    assert status["blank"] == "wrong"
     assert status["truncated-file"] == "malformed"
     assert status["missing-notebook"] == "missing"
     assert "cut off" in rows["truncated-file"].result.reason
