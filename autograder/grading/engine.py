@@ -367,6 +367,6 @@ class _Talk:
             said = f"timed out: the notebook ran longer than {self.limits.notebook_seconds:g} s"
             raise Stopped("timed out", said) from None
         except wire.TooLarge as error:
-            raise Stopped("tampered", f"the notebook's process sent what is no report: {error}") from None
+            raise Stopped("tampered", f"the notebook's process sent too much: {error}") from None
         except wire.Gone:
             raise Stopped("crashed", "the notebook's process ended in mid-work", gone=True) from None
