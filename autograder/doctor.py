@@ -161,7 +161,7 @@ def _course() -> list[Finding]:
         found = labs()
     except BrokenCourse as error:
         return [Finding("student", "lab notebooks", "missing", str(error), mend)]
-    stored = [lab for lab in found if (HERE / "stored" / lab.chapter / f"{lab.stem}.npz").exists()]
+    stored = [lab for lab in found if (HERE / "stored" / lab.chapter / f"{lab.stem}.plain").exists()]
     findings = [Finding("student", "lab notebooks", "ok", f"{len(found)} in {student_notebooks()}")]
     if len(stored) == len(found):
         return [*findings, Finding("student", "expected outputs", "ok", f"for {len(stored)} labs")]

@@ -29,9 +29,9 @@ class Expected:
 
 
 def stored_file(lab: str):
-    """Where a lab's expected outputs lie: autograder/stored/ch01_attention/lab01_....npz."""
+    """Where a lab's expected outputs lie: autograder/stored/ch01_attention/lab01_....plain."""
     file = lab_files()[lab]
-    return FOLDER / file.parent.name / f"{file.stem}.npz"
+    return FOLDER / file.parent.name / f"{file.stem}.plain"
 
 
 @cache

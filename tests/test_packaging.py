@@ -74,7 +74,7 @@ def test_the_wheel_has_what_a_student_needs_and_no_answer(wheel):
         assert f"autograder/_notebooks/{notebook.parent.name}/{notebook.name}" in names
         stem = f"{notebook.parent.name}/{notebook.stem}"
         assert f"autograder/checks/{stem}.py" in names
-        assert f"autograder/stored/{stem}.npz" in names
+        assert f"autograder/stored/{stem}.plain" in names
     for name in names:
         assert "answers" not in name
         assert "instructor/" not in name

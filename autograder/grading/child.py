@@ -88,24 +88,27 @@ def _answer(sock: Any, exercise: Exercise, submission: Any, seconds: float) -> N
         if request["do"] == "act":
             answer = _report(exercise, submission, request["inputs"])
         else:
-            answer = pack({"watched": _watched()})
+            answer = pack({"watched": _watched(exercise.forbids)})
         signal.setitimer(signal.ITIMER_REAL, 0)
         wire.send(sock, answer)
 
 
-def _watched() -> bool:
-    # Whether forbidden calls are still noticed here: the student's code may have meddled with the watch.
-    def function(submission: Any, inputs: Any) -> Any:
+def _watched(forbids: tuple[str, ...]) -> bool:
+    # Whether such calls are still noticed here: the student's code may have meddled with the watch.
+    def torchs(submission: Any, inputs: Any) -> Any:
         return {"y": torch.softmax(torch.ones(2), 0)}
 
     def operator(submission: Any, inputs: Any) -> Any:
         return {"y": torch.ops.aten._softmax(torch.ones(2), 0, False)}
 
-    def plain(submission: Any, inputs: Any) -> Any:
+    def ours(submission: Any, inputs: Any) -> Any:
         return {"y": checking.earlier("none", 0, 0)}
 
-    name = f"{checking.__name__}.earlier"
-    trials = ((function, "softmax"), (operator, "softmax"), (plain, name))
+    trials = []
+    if any("." not in name for name in forbids):
+        trials += [(torchs, "softmax"), (operator, "softmax")]
+    if any("." in name for name in forbids):
+        trials.append((ours, f"{checking.__name__}.earlier"))
     return all(act(_trial(run, forbidden), None, {})["status"] == "forbidden" for run, forbidden in trials)
 
 

@@ -60,7 +60,7 @@ class _Exercise:
 
     def ask_watch(self) -> None:
         """Where calls are forbidden: are they still noticed? If not, nothing that was answered counts."""
-        if not self.it.exercise.forbids or self.stopped:
+        if not self.it.exercise.forbids or self.stopped or not any(r["status"] == "ok" for r in self.got):
             return
         try:
             if _read(reports.read_watched, self.talk.ask({"do": "watched"})):

@@ -6,7 +6,6 @@ from typing import Any
 
 import numpy as np
 from nbformat import NotebookNode
-from nbformat.v4 import new_output
 
 from autograder.judging import Report
 from autograder.plain import NotPlain, unpack
@@ -123,17 +122,19 @@ def _output(told: Any) -> NotebookNode | None:
         return None
     kind = told.get("output_type")
     if kind == "stream" and told.get("name") in ("stdout", "stderr"):
-        return new_output("stream", name=told["name"], text=_clean(told.get("text")))
+        return NotebookNode(output_type="stream", name=told["name"], text=_clean(told.get("text")))
     if kind == "error":
         lines = told.get("traceback")
         lines = [_clean(line) for line in lines[:200]] if isinstance(lines, list) else []
-        return new_output("error", ename=_clean(told.get("ename")), evalue=_clean(told.get("evalue")), traceback=lines)
+        name, value = _clean(told.get("ename")), _clean(told.get("evalue"))
+        return NotebookNode(output_type="error", ename=name, evalue=value, traceback=lines)
     if kind in ("display_data", "execute_result"):
         data = told.get("data")
         kept = {m: _clean(data[m]) for m in _MIME if m in data} if isinstance(data, dict) else {}
         kept = {m: text for m, text in kept.items() if _MIME[m] is None or _MIME[m].fullmatch(text)}
         # Every result becomes a display: a result's number is how nbgrader reads points.
-        return new_output("display_data", data=kept) if kept else None
+        shown = NotebookNode(output_type="display_data", data=NotebookNode(kept), metadata=NotebookNode())
+        return shown if kept else None
     return None
 
 

@@ -75,9 +75,9 @@ def expected_scores(wanted: str) -> dict[str, dict[str, float]]:
     for student, sources in students(labs).items():
         scores[student] = {}
         for lab in labs:
-            wrote = (lab.id, *(sources(lab, name, text) for name, text in _skeletons(lab).items()))
+            wrote = (lab.id, *(sources(lab, name, text) for name, text in skeletons(lab).items()))
             if wrote not in known:
-                known[wrote] = _score(lab, sources)
+                known[wrote] = score(lab, sources)
             scores[student][lab.id] = known[wrote]
         if student == "truncated-file":
             scores[student][labs[0].id] = 0.0
@@ -129,10 +129,11 @@ def _handed_in(lab: Released, sources: Sources, student: str) -> NotebookNode:
     return nbformat.from_dict(json.loads(nbformat.writes(nb)))
 
 
-def _score(lab: Released, sources: Sources) -> float:
+def score(lab: Released, sources: Sources) -> float:
+    """The points of one student's lab."""
     # The cells that define something, in order, and at each check cell its exercise: as a reader would go through.
     space: dict = {"__name__": "__main__"}
-    skeletons = _skeletons(lab)
+    texts = skeletons(lab)
     earned, passed_before = 0.0, dict(checking._passed)
     checking._passed.clear()
     for cell in notebook(lab.id).cells:
@@ -140,22 +141,24 @@ def _score(lab: Released, sources: Sources) -> float:
         if cell.cell_type != "code":
             continue
         if name in lab.checks:
-            earned += _points(lab, name.removeprefix("check_"), space)
+            earned += points_of(lab, name.removeprefix("check_"), space)
         elif cell.metadata.get("nbgrader", {}).get("solution"):
-            _define(sources(lab, name, skeletons[name]), space)
+            define(sources(lab, name, texts[name]), space)
         elif {"setup", "given"} & set(cell.metadata.get("tags", [])):
-            _define(cell.source, space)
+            define(cell.source, space)
     checking._passed.clear()
     checking._passed.update(passed_before)
     return round(earned, 2)
 
 
-def _skeletons(lab: Released) -> dict[str, str]:
+def skeletons(lab: Released) -> dict[str, str]:
+    """What a student finds in each exercise's cell, by the exercise's name."""
     cells = [cell for cell in lab.notebook.cells if cell.metadata.get("nbgrader", {}).get("solution")]
     return {grade_id(cell): cell.source for cell in cells}
 
 
-def _define(source: str, space: dict) -> None:
+def define(source: str, space: dict) -> None:
+    """Run a cell that defines something, silently; an error stays in space["errors"], as a notebook goes on after it."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
             exec(compile(source, "<sample>", "exec"), space)
@@ -163,7 +166,8 @@ def _define(source: str, space: dict) -> None:
             space.setdefault("errors", []).append(own_traceback(error))
 
 
-def _points(lab: Released, name: str, space: dict) -> float:
+def points_of(lab: Released, name: str, space: dict) -> float:
+    """What an exercise earns with what `space` defines, over all its cases; whether it passed, `earlier` hears of."""
     exercise = registry.exercise(f"{lab.id}/{name}")
     visible, hidden = exercise.visible(), hidden_cases(exercise.id)
     told = [False] * len(visible) + [True] * len(hidden)

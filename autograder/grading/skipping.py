@@ -3,6 +3,7 @@
 import ast
 import re
 import symtable
+from functools import lru_cache
 
 from nbformat import NotebookNode
 
@@ -34,6 +35,7 @@ def only_show(merged: Merged, lab: Released) -> set[int]:
     return skipped
 
 
+@lru_cache(maxsize=4096)
 def names(source: str) -> tuple[set[str], set[str]]:
     """The module-level names that a cell binds, and those that it uses before it has bound them itself.
 

@@ -63,7 +63,7 @@ def kept(lab: str) -> bytes:
     from autograder.grading.versions import expectations_version
 
     folder, stem = classroom() / "expected", lab.replace("/", "-")
-    file = folder / f"{stem}-{expectations_version(lab)[:16]}.npz"
+    file = folder / f"{stem}-{expectations_version(lab)[:16]}.plain"
     try:
         data = file.read_bytes()
         unpack(data, KEPT_BYTES)
@@ -72,7 +72,7 @@ def kept(lab: str) -> bytes:
         pass
     data = pack({exercise_id: _worked_out(exercise_id) for exercise_id in registry.exercises(lab)})
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for old in folder.glob(f"{stem}-*.npz"):
+    for old in folder.glob(f"{stem}-*.plain"):
         old.unlink(missing_ok=True)
     partial = file.with_suffix(f".{os.getpid()}.part")
     partial.write_bytes(data)

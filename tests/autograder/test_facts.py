@@ -24,7 +24,7 @@ def test_checks_answers_notebook_and_stored_expectations_share_their_name():
     for lab in (lab for c in chapters() for lab in c.labs):
         for place in ("notebooks/instructor/{}/{}.py", "autograder/checks/{}/{}.py", "autograder/answers/{}/{}.py"):
             assert (ROOT / place.format(lab.chapter, lab.stem)).exists()
-        assert (ROOT / f"autograder/stored/{lab.chapter}/{lab.stem}.npz").exists()
+        assert (ROOT / f"autograder/stored/{lab.chapter}/{lab.stem}.plain").exists()
 
 
 def test_a_milestone_names_a_lab_of_its_chapter():
