@@ -10,6 +10,7 @@ from functools import cache
 
 import click
 
+from autograder import quick_start  # noqa: F401
 from autograder.paths import ROOT
 
 # Section of the help: the module, the extra whose libraries its commands need, and the commands' names, which

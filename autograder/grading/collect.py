@@ -15,7 +15,8 @@ from nbgrader.api import Gradebook
 from nbgrader.apps import ZipCollectApp
 
 from autograder.grading import archives, names
-from autograder.grading.released import Released, chapter_folder, course_directory, released
+from autograder.grading.lab import Released
+from autograder.grading.released import chapter_folder, course_directory, released
 from autograder.release.assignment import nbgrader_config
 
 # Where we put a hand-in before nbgrader collects it: archive/STUDENT/TIME/NOTEBOOK.ipynb.

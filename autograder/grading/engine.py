@@ -16,9 +16,9 @@ from autograder import registry
 from autograder.checking import verdict
 from autograder.grading import handin, merging, reports, skipping, wire
 from autograder.grading.expectations import Expectation
+from autograder.grading.lab import Check, Released
 from autograder.grading.ledger import Result
 from autograder.grading.limits import Limits
-from autograder.grading.released import Check, Released
 from autograder.grading.worker import Worker
 from autograder.judging import Outcome, Report, judge
 from autograder.plain import pack

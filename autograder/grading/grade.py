@@ -10,9 +10,10 @@ from typing import Any
 
 from autograder.grading import engine, gradebook, handin, ledger, pool, versions
 from autograder.grading.isolation import UNSAFE, probe
+from autograder.grading.lab import Released
 from autograder.grading.ledger import Result
 from autograder.grading.limits import Limits
-from autograder.grading.released import Released, chapter_folder, course_directory, released
+from autograder.grading.released import chapter_folder, course_directory, released
 from autograder.grading.worker import CannotStart
 from autograder.paths import classroom
 from autograder.release.assignment import nbgrader_config

@@ -17,8 +17,9 @@ from nbgrader.preprocessors import AssignLatePenalties, LimitOutput, NbGraderPre
 from nbgrader.utils import parse_utc
 from traitlets.config import Config
 
+from autograder.grading.lab import Released
 from autograder.grading.ledger import Result
-from autograder.grading.released import NotReleased, Released
+from autograder.grading.released import NotReleased
 
 # nbgrader reports each late penalty and each changed cell as a warning; the table at the end says the same.
 logging.getLogger("traitlets").setLevel(logging.ERROR)

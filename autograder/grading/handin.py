@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from autograder.grading.released import Released
+from autograder.grading.lab import Released
 
 BYTES = 32 << 20
 _LAB = re.compile(r"ch\d\d/lab\d\d(?=/)")

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from nbformat import NotebookNode
 
 from autograder.grading.handin import Cell
-from autograder.grading.released import Check, Released
+from autograder.grading.lab import Check, Released
 from autograder.release.solutions import grade_id
 
 

@@ -12,15 +12,16 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
+from autograder import quick_start  # noqa: F401  isort: skip
 import dask
 from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
 
 from autograder.grading import engine, versions
 from autograder.grading.expectations import opened
-from autograder.grading.isolation import UNSAFE, Isolation, NotIsolated, probe
+from autograder.grading.isolation import UNSAFE, NotIsolated, probe
+from autograder.grading.lab import Released
 from autograder.grading.ledger import Result
 from autograder.grading.limits import Limits
-from autograder.grading.released import Released
 from autograder.grading.worker import CannotStart, Worker
 
 TRIES = 3  # of what failed through no fault of the student's
@@ -69,6 +70,9 @@ class _Hands(WorkerPlugin):
 
     def setup(self, worker: Any) -> None:
         self.worker, self.expected = None, {}
+        # What cannot start says so when it is asked to grade: then its words reach whoever asked.
+        with contextlib.suppress(CannotStart, NotIsolated, OSError):
+            self._hand().start()
 
     def teardown(self, worker: Any) -> None:
         if self.worker is not None:
@@ -79,12 +83,15 @@ class _Hands(WorkerPlugin):
         told = self.setting
         if versions.engine_version() != told.engine:
             raise CannotStart("this worker has another version of the course than the grader: install the same")
-        if self.worker is None:
-            held: Isolation = UNSAFE if told.unsafe else probe()
-            self.worker = Worker(held, told.limits)
+        hand = self._hand()
         if lab not in self.expected:
             self.expected[lab] = opened(told.expected[lab])
-        return engine.grade_notebook(data, told.labs[lab], self.expected[lab], self.worker, told.every_cell)
+        return engine.grade_notebook(data, told.labs[lab], self.expected[lab], hand, told.every_cell)
+
+    def _hand(self) -> Worker:
+        if self.worker is None:
+            self.worker = Worker(UNSAFE if self.setting.unsafe else probe(), self.setting.limits)
+        return self.worker
 
 
 def _grade(lab: str, data: bytes) -> dict[str, Any]:

@@ -1,15 +1,14 @@
 """What a chapter released: its labs' notebooks, their check cells, what each hands over. It reads no hand-in."""
 
 import ast
-from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
-from nbformat import NotebookNode
 from nbgrader.coursedir import CourseDirectory
 from traitlets.config import Config
 
 from autograder import registry
+from autograder.grading.lab import Check, Released
 from autograder.paths import INSTRUCTOR
 from autograder.release.assignment import nbgrader_config
 from autograder.release.solutions import expression_in, grade_id
@@ -17,34 +16,6 @@ from autograder.release.solutions import expression_in, grade_id
 
 class NotReleased(LookupError):
     """The chapter does not exist or has not been released; the message says what to do."""
-
-
-@dataclass(frozen=True)
-class Check:
-    """One check cell: the exercise it judges, and the expression that it hands over.
-
-    Without an expression it is a cell of plain asserts: whether they hold is told by the student's own process.
-    """
-
-    grade_id: str
-    exercise_id: str
-    expression: str
-    points: float
-
-
-@dataclass(frozen=True)
-class Released:
-    """One lab as released: the notebook, and its checks by grade id in their order."""
-
-    id: str
-    chapter: str
-    stem: str
-    notebook: NotebookNode
-    checks: dict[str, Check]
-
-    @property
-    def points(self) -> float:
-        return sum(check.points for check in self.checks.values())
 
 
 def chapter_folder(wanted: str) -> str:

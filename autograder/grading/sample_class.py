@@ -19,7 +19,8 @@ from nbformat import NotebookNode
 from autograder import checking, registry
 from autograder.acting import act, own_traceback
 from autograder.checking import verdict
-from autograder.grading.released import Released, chapter_folder, course_directory, released
+from autograder.grading.lab import Released
+from autograder.grading.released import chapter_folder, course_directory, released
 from autograder.release.expected import hidden_cases, in_memory
 from autograder.release.solutions import checked_expression, grade_id, notebook, solution_cell, wrong_source
 

@@ -7,8 +7,8 @@ from functools import lru_cache
 
 from nbformat import NotebookNode
 
+from autograder.grading.lab import Released
 from autograder.grading.merging import Merged
-from autograder.grading.released import Released
 
 NOTE = "[Not run for the grade: this cell only shows something, and it is as it was released.]"
 

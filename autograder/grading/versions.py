@@ -18,15 +18,15 @@ from autograder.release.solutions import source_file
 from autograder.store import stored_file
 
 if TYPE_CHECKING:
-    from autograder.grading.released import Released
+    from autograder.grading.lab import Released
 
 # What runs and judges. How hand-ins are collected, and results shown or exported, changes no result.
 ENGINE = (
-    *("acting", "cases", "checking", "exercise", "forbids", "judging", "launch", "plain", "registry", "running"),
-    *("store", "verdict", "release/expected", "release/solutions"),
+    *("acting", "cases", "checking", "exercise", "forbids", "judging", "launch", "plain", "quick_start"),
+    *("registry", "running", "store", "verdict", "release/expected", "release/solutions"),
     *("grading/child", "grading/engine", "grading/expectations", "grading/handin", "grading/isolation"),
-    *("grading/limits", "grading/merging", "grading/released", "grading/reports", "grading/skipping"),
-    *("grading/versions", "grading/warm", "grading/wire", "grading/worker"),
+    *("grading/lab", "grading/limits", "grading/merging", "grading/released", "grading/reports"),
+    *("grading/skipping", "grading/versions", "grading/warm", "grading/wire", "grading/worker"),
 )
 
 

@@ -179,6 +179,7 @@ def _verify(settings: dict[str, Any]) -> None:
 
 def _preload() -> None:
     # Before the first fork no thread may exist: a forked child would wait for one for ever.
+    from autograder import quick_start  # noqa: F401  isort: skip
     import torch
 
     torch.set_num_threads(1)

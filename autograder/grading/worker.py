@@ -33,6 +33,7 @@ _SET = {
     "MKL_NUM_THREADS": "1",
     "MPLBACKEND": "module://matplotlib_inline.backend_inline",
     "OMP_NUM_THREADS": "1",
+    "PYTHONMALLOC": "malloc",  # likewise: all objects in one heap
     "PYTHONDONTWRITEBYTECODE": "1",
     "PYTHONHASHSEED": "0",
     "TRANSFORMERS_OFFLINE": "1",
@@ -66,15 +67,15 @@ class Worker:
         self._process: subprocess.Popen | None = None
         self._control: socket.socket | None = None
         self._child = 0
-        self._good = True
+        self._good, self._ready = True, False
         self._scratch: tempfile.TemporaryDirectory | None = None
         # Another for each worker of this machine: what one hand-in starts must not count against another's.
         self._user = _FIRST_USER + (os.getpid() * 7 + next(_numbers)) % 4000
 
     def child(self, exercises: int) -> list[socket.socket]:
         """Fork a child; returns the sockets for its notebook and for each exercise. Raises CannotStart."""
-        if self._process is None or self._process.poll() is not None or not self._good:
-            self._start()
+        self.start()
+        self._wait()
         pairs = [socket.socketpair() for _ in range(min(exercises, SOCKETS - 1) + 1)]
         try:
             socket.send_fds(self._control, [b"s"], [theirs.fileno() for _, theirs in pairs])
@@ -85,6 +86,11 @@ class Worker:
             for _, theirs in pairs:
                 theirs.close()
         return [ours for ours, _ in pairs]
+
+    def start(self) -> None:
+        """Start the warm process unless it serves already. It takes seconds; nobody waits for it here."""
+        if self._process is None or self._process.poll() is not None or not self._good:
+            self._start()
 
     def interrupt(self) -> None:
         """Interrupt the cell that runs, as the stop button would."""
@@ -151,7 +157,11 @@ class Worker:
                 stderr=subprocess.PIPE,
                 start_new_session=True,
             )
-        self._control, self._good = ours, True
+        self._control, self._good, self._ready = ours, True, False
+
+    def _wait(self) -> None:
+        if self._ready:
+            return
         try:
             self._control.settimeout(_START_SECONDS)
             self._answer()
@@ -164,6 +174,7 @@ class Worker:
             raise CannotStart(f"the process that runs notebooks does not start: {last}") from None
         # Nobody reads what it would say later, and a full pipe would stop it.
         self._process.stderr.close()
+        self._ready = True
 
     def _answer(self) -> tuple[int, ...]:
         data = b""
