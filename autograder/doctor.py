@@ -30,7 +30,8 @@ class Finding:
 
 def examine(here: Path | None = None) -> list[Finding]:
     """Everything, in the order in which it is told."""
-    return [_python(), *_libraries(), *_device(), *_room(here or Path.cwd()), *_tools(), *_course()]
+    here = here or Path.cwd()
+    return [_python(), *_libraries(), *_device(), *_room(here), *_tools(), *_isolation(), *_course()]
 
 
 def _python() -> Finding:
@@ -148,6 +149,16 @@ def _tools() -> list[Finding]:
             Finding("instructor", name, state, found or f"not there ({use})", "" if found else command(name))
         )
     return findings
+
+
+def _isolation() -> list[Finding]:
+    from autograder.grading.isolation import NotIsolated, probe
+
+    try:
+        return [Finding("instructor", "confinement", "ok", f"hand-ins are confined by {probe().level}")]
+    except NotIsolated as error:
+        why, _, mend = str(error).rpartition(": ")
+        return [Finding("instructor", "confinement", "absent", why, mend)]
 
 
 def _course() -> list[Finding]:

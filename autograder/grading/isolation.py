@@ -95,8 +95,9 @@ def sandbox(kind: str, limits: Limits) -> list[str]:
         *("bwrap", *apart, "--die-with-parent", "--as-pid-1", "--new-session", "--hostname", "grading"),
         *_shown(),
         *("--proc", "/proc", "--dev", "/dev", *room, "/dev/shm", *room, "/tmp", "--dir", "/home"),
-        # What bubblewrap makes for itself would be writable memory, without a limit.
-        *("--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--"),
+        # What bubblewrap makes for itself would be writable memory, without a limit; and the kernel's settings in
+        # /proc/sys belong to root even where root has no other rights left.
+        *("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--"),
     ]
 
 

@@ -159,7 +159,7 @@ def skeletons(lab: Released) -> dict[str, str]:
 
 
 def define(source: str, space: dict) -> None:
-    """Run a cell that defines something, silently; an error stays in space["errors"], as a notebook goes on after it."""
+    """Run a cell that defines something, silently; an error stays in space["errors"]: a notebook goes on."""
     with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):
         try:
             exec(compile(source, "<sample>", "exec"), space)

@@ -75,7 +75,7 @@ class _Keeper:
         self.memory = self.settings["limits"]["memory"]
         self.processes = self.settings["limits"]["processes"]
         self.own = _anonymous(os.getpid())
-        self.world = _world()
+        self.world = _world() if confined else ()
 
     def start(self, descriptors: list[int]) -> None:
         """Fork a child that serves over these descriptors."""
@@ -172,7 +172,7 @@ def _verify(settings: dict[str, Any]) -> None:
     for path in settings["private"]:
         if os.path.lexists(path):
             raise SystemExit(f"the sandbox shows {path}")
-    for folder in ("/", "/dev", "/home", "/usr", os.path.dirname(os.path.abspath(__file__))):
+    for folder in ("/", "/dev", "/proc", "/home", "/usr", os.path.dirname(os.path.abspath(__file__))):
         if not os.statvfs(folder).f_flag & os.ST_RDONLY:
             raise SystemExit(f"the sandbox lets {folder} be written")
 

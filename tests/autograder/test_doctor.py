@@ -15,7 +15,7 @@ def test_a_complete_machine_lacks_nothing_that_a_student_needs():
     findings = by_name(doctor.examine())
     assert not any(f.bad for f in findings.values())
     assert {"Python", "torch", "numpy", "matplotlib", "ipywidgets", "device", "free disk"} <= findings.keys()
-    assert {"bubblewrap", "chromium", "lab notebooks", "expected outputs", "extra 'instructor'"} <= findings.keys()
+    assert {"bubblewrap", "confinement", "chromium", "lab notebooks", "expected outputs", "extra 'instructor'"} <= findings.keys()
 
 
 @pytest.mark.parametrize(("version", "state"), [(None, "missing"), ("1.0", "old"), ("99.0+cpu", "ok")])
@@ -61,3 +61,16 @@ def test_a_course_without_notebooks_is_told(monkeypatch, tmp_path):
         assert by_name(doctor.examine())["lab notebooks"].bad
     finally:
         labs.labs.cache_clear()
+
+
+def test_a_machine_that_cannot_confine_hand_ins_is_told_and_how_to_mend_it(monkeypatch):
+    from autograder.grading import isolation
+
+    def refuses():
+        raise isolation.NotIsolated("bubblewrap is not installed: sudo apt-get install bubblewrap, or give --unsafe")
+
+    monkeypatch.setattr(isolation, "probe", refuses)
+    found = by_name(doctor.examine())["confinement"]
+    assert (found.state, found.bad) == ("absent", False)
+    assert "bubblewrap is not installed" in found.says
+    assert "apt-get install bubblewrap" in found.mend
