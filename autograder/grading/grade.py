@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -19,6 +20,8 @@ from autograder.paths import classroom
 from autograder.release.assignment import nbgrader_config
 from autograder.release.expected import kept
 
+_LOOK_SECONDS = 1.0  # how often checks are looked at for changes
+
 Say = Callable[[str, int, int], None]  # what is being done, how much of it is done, of how much
 
 
@@ -28,12 +31,16 @@ class CannotGrade(RuntimeError):
 
 @dataclass
 class Row:
-    """One notebook of one student. skipped: the ledger had the result already."""
+    """One notebook of one student. skipped: the ledger had the result already. key: where the ledger has it.
+
+    The result comes without the graded notebook, where the ledger has that: a large class would fill the memory.
+    """
 
     student: str
     lab: str
     result: Result
     skipped: bool = False
+    key: str = ""
 
     def plain(self) -> dict[str, Any]:
         """For --json."""
@@ -56,7 +63,7 @@ class Graded:
 @dataclass
 class _Job:
     lab: Released
-    data: bytes
+    file: Path
     key: str
     places: list[int]  # the rows that it fills: two students may hand in the same bytes
 
@@ -91,14 +98,14 @@ def grade(
             say("working out what is expected", i, len(needed))
             expected[lab.id] = kept(lab.id)
         setting = pool.Setting.of(needed, expected, limits, unsafe, every_cell)
-        _grade_all(rows, work, setting, jobs or os.cpu_count() or 1, cluster, say)
+        _grade_all(rows, work, setting, min(jobs or os.cpu_count() or 1, len(work)), cluster, say)
         done = Graded(chapter, rows, held)
         theirs: dict[str, list[Row]] = {}
         for row in rows:
             theirs.setdefault(row.student, []).append(row)
         for i, student in enumerate(sorted(folders)):
             say("filling the gradebook", i, len(folders))
-            results = [row.result for row in theirs[student]]
+            results = [ledger.read(row.key) or row.result for row in theirs[student]]
             if failed := [r.reason for r in results if r.status == "infrastructure"]:
                 done.unwritten[student] = failed[0]
                 continue
@@ -148,6 +155,7 @@ def _sorted_out(
 ) -> tuple[list[Row], list[_Job]]:
     rows: list[Row] = []
     work: dict[str, _Job] = {}
+    checks = {lab.id: versions.checks_version(lab) for lab in labs}
     for i, (student, folder) in enumerate(folders.items()):
         say("reading hand-ins", i, len(folders))
         for lab in labs:
@@ -157,43 +165,46 @@ def _sorted_out(
             if isinstance(found, Result):
                 row.result = found
                 continue
-            data, note = found
-            key = versions.key(data, lab, every_cell)
-            kept = None if again else ledger.read(key)
+            file, data, note = found
+            row.key = versions.key(data, checks[lab.id], every_cell)
+            kept = None if again else ledger.read(row.key)
             if kept and not (kept.status == "timed out" and seconds > kept.budget):
-                row.result, row.skipped = kept, True
+                row.result, row.skipped = replace(kept, notebook=None), True
             else:
-                work.setdefault(key, _Job(lab, data, key, [])).places.append(len(rows) - 1)
+                work.setdefault(row.key, _Job(lab, file, row.key, [])).places.append(len(rows) - 1)
             if note:
                 row.result = replace(row.result, notes=[*row.result.notes, note])
     return rows, list(work.values())
 
 
-def _read(folder: Path, lab: Released) -> Result | tuple[bytes, str]:
+def _read(folder: Path, lab: Released) -> Result | tuple[Path, bytes, str]:
     try:
         file, note = handin.find(folder, lab)
         if file is None:
             return engine.unread(lab, "missing", f"no notebook was handed in for this lab ({lab.stem}.ipynb)")
-        return handin.content(file), note
+        return file, handin.content(file), note
     except handin.Malformed as error:
         return engine.unread(lab, "malformed", str(error))
 
 
 def _grade_all(rows: list[Row], work: list[_Job], setting: pool.Setting, jobs: int, cluster: str, say: Say) -> None:
     by_key = {job.key: job for job in work}
-    tasks = [pool.Task(job.key, job.lab.id, job.data) for job in work]
-    done = 0
+    checks = {lab.id: versions.checks_version(lab) for lab in setting.labs.values()}
+    looked, done = time.monotonic(), 0
     try:
-        for key, result in pool.run(tasks, setting, jobs, cluster):
+        for key, result in pool.run(_tasks(work, checks, setting.every_cell), setting, jobs, cluster):
             say("grading notebooks", done, len(work))
             job = by_key[key]
-            if versions.key(job.data, job.lab, setting.every_cell) != key:
-                raise CannotGrade(f"the checks of {job.lab.id} changed while they were at work: run it again")
+            if time.monotonic() - looked > _LOOK_SECONDS:
+                _unchanged(checks, setting)
+                looked = time.monotonic()
             if result.status != "infrastructure":
                 ledger.write(key, result)
+            told = replace(result, notebook=None)
             for place in job.places:
-                rows[place].result = replace(result, notes=[*rows[place].result.notes, *result.notes])
+                rows[place].result = replace(told, notes=[*rows[place].result.notes, *told.notes])
             done += 1
+        _unchanged(checks, setting)
     except CannotStart as error:
         raise CannotGrade(f"{error}. Is the course installed with its instructor extra?") from error
     except pool.NoCluster as error:
@@ -205,3 +216,21 @@ def _grade_all(rows: list[Row], work: list[_Job], setting: pool.Setting, jobs: i
         ) from error
     if work:
         say("grading notebooks", len(work), len(work))
+
+
+def _tasks(work: list[_Job], checks: dict[str, str], every_cell: bool) -> Iterator[pool.Task]:
+    # Read again when their turn comes: a class's hand-ins do not fit into every memory.
+    for job in work:
+        try:
+            data = handin.content(job.file)
+        except handin.Malformed as error:
+            raise CannotGrade(f"{job.file} cannot be read any more: {error}") from error
+        if versions.key(data, checks[job.lab.id], every_cell) != job.key:
+            raise CannotGrade(f"{job.file} changed while grading was at work: run it again")
+        yield pool.Task(job.key, job.lab.id, data)
+
+
+def _unchanged(checks: dict[str, str], setting: pool.Setting) -> None:
+    for lab in setting.labs.values():
+        if versions.checks_version(lab) != checks[lab.id]:
+            raise CannotGrade(f"the checks of {lab.id} changed while they were at work: run it again")

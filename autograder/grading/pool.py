@@ -8,7 +8,7 @@ and a result that comes twice is the same result.
 import contextlib
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -99,23 +99,21 @@ def _grade(lab: str, data: bytes) -> dict[str, Any]:
     return asdict(hands.grade(lab, data))
 
 
-def run(tasks: list[Task], setting: Setting, jobs: int, cluster: str = "") -> Iterator[tuple[str, Result]]:
-    """Grade: each task's key and result, as they come. cluster: a scheduler's address; "" for processes here.
+def run(tasks: Iterable[Task], setting: Setting, jobs: int, cluster: str = "") -> Iterator[tuple[str, Result]]:
+    """Grade: each task's key and result, as they come. cluster: a scheduler's address; "" for `jobs` processes here.
 
-    A task that failed TRIES times has the status "infrastructure". Raises NoCluster where the scheduler is gone for
-    good, NotIsolated or CannotStart where no worker can work.
+    Tasks are taken one by one as workers get free: a class of any size needs no more memory than a small one. A task
+    that failed TRIES times has the status "infrastructure". Raises NoCluster where the scheduler is gone for good,
+    NotIsolated or CannotStart where no worker can work.
     """
-    left = {task.key: task for task in tasks}
-    tries = dict.fromkeys(left, 0)
+    hand = _InHand(iter(tasks))
     lost_since = 0.0
-    while left:
+    while hand.more():
         try:
-            with _client(cluster, min(jobs, len(left))) as client:
+            with _client(cluster, jobs) as client:
                 lost_since = 0.0
                 client.register_plugin(_Hands(setting))
-                for key, result in _through(client, left, tries):
-                    del left[key]
-                    yield key, result
+                yield from _through(client, hand)
         except (OSError, TimeoutError, _Lost) as error:
             # The scheduler is gone, and with it all that it knew. What came back is kept.
             lost_since = lost_since or time.monotonic()
@@ -125,7 +123,53 @@ def run(tasks: list[Task], setting: Setting, jobs: int, cluster: str = "") -> It
                     f"no scheduler answers at {where} ({error}): start one with `dask scheduler`, then run this again; "
                     "what is graded so far is kept"
                 ) from error
+            hand.take_back()
             time.sleep(1)
+
+
+class _InHand:
+    # The tasks that were taken and have no result yet. Each key is given out once, however often it comes.
+    def __init__(self, tasks: Iterator[Task]) -> None:
+        self.tasks = tasks
+        self.doing: dict[str, Task] = {}
+        self.again: list[Task] = []
+        self.tries: dict[str, int] = {}
+
+    def more(self) -> bool:
+        if not self.again and not self.doing:
+            self.again = [task for task in [self._fresh()] if task]
+        return bool(self.again or self.doing)
+
+    def next(self) -> Task | None:
+        task = self.again.pop() if self.again else self._fresh()
+        if task is not None:
+            self.doing[task.key] = task
+            self.tries[task.key] += 1
+        return task
+
+    def done(self, key: str) -> None:
+        del self.doing[key]
+
+    def failed(self, key: str) -> bool:
+        """Put a task back; whether it may be tried again."""
+        if self.tries[key] < TRIES:
+            self.again.append(self.doing.pop(key))
+            return True
+        return False
+
+    def take_back(self) -> None:
+        """Whoever had them is gone."""
+        self.again += self.doing.values()
+        for task in self.doing.values():
+            self.tries[task.key] -= 1
+        self.doing.clear()
+
+    def _fresh(self) -> Task | None:
+        for task in self.tasks:
+            if task.key not in self.tries:
+                self.tries[task.key] = 0
+                return task
+        return None
 
 
 class _Lost(Exception):
@@ -156,36 +200,41 @@ def _client(cluster: str, jobs: int) -> Iterator[Client]:
             yield client
 
 
-def _through(client: Client, left: dict[str, Task], tries: dict[str, int]) -> Iterator[tuple[str, Result]]:
-    waiting = list(left.values())[::-1]
+def _through(client: Client, hand: _InHand) -> Iterator[tuple[str, Result]]:
     doing = as_completed(loop=client.loop)
     futures: dict[str, str] = {}  # a future's key -> the task's
 
-    def submit() -> None:
-        task = waiting.pop()
-        tries[task.key] += 1
-        name = f"grade-{task.key}-{tries[task.key]}"
+    def submit() -> bool:
+        task = hand.next()
+        if task is None:
+            return False
+        name = f"grade-{task.key}-{hand.tries[task.key]}"
         futures[name] = task.key
         doing.add(client.submit(_grade, task.lab, task.data, key=name, pure=False))
+        return True
 
-    while waiting and len(futures) < _IN_HAND * max(1, len(client.scheduler_info(n_workers=-1)["workers"])):
-        submit()
+    def fill() -> None:
+        workers = len(client.scheduler_info(n_workers=-1)["workers"])
+        while len(futures) < _IN_HAND * max(1, workers) and submit():
+            pass
+
+    fill()
     for future in doing:
         if future.cancelled() or future.status in ("lost", "cancelled"):
             raise _Lost("the scheduler forgot what it was to do")
         key = futures.pop(future.key)
         error = future.exception()
         if error is None:
-            yield key, Result(**future.result())
+            result = Result(**future.result())
+            hand.done(key)
+            yield key, result
         elif isinstance(error, CannotStart | NotIsolated):
             raise error
-        elif tries[key] < TRIES:
-            waiting.append(left[key])
-        else:
-            yield key, _failed(left[key], error)
+        elif not hand.failed(key):
+            yield key, _failed(hand.doing[key], error)
+            hand.done(key)
         future.release()
-        if waiting:
-            submit()
+        fill()
 
 
 def _failed(task: Task, error: BaseException) -> Result:
