@@ -5,13 +5,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help course test book serve bench gpu clean lint
+.PHONY: help course test book serve bench bench-grading gpu clean lint
 
 help:
 	@echo "make course   set up, generate notebooks, grade a sample class, build the book"
 	@echo "make test     set up, lint and test"
 	@echo "make book     build the book only        make serve   read it on http://localhost:8000"
 	@echo "make bench    measure on this machine    make gpu     run everything that needs a GPU"
+	@echo "make bench-grading  measure grading: beside plain nbgrader, and 10,000 notebooks (hours; let nothing else run)"
 	@echo "make clean    remove what is derived; hand-ins and grades in classroom/ stay"
 
 $(READY): pyproject.toml constraints.txt autograder/system.py
@@ -42,6 +43,9 @@ serve: book
 
 bench: $(READY)
 	@$(BIN)/course measure bench
+
+bench-grading: $(READY)
+	@$(BIN)/course measure grading
 
 gpu: $(READY)
 	@$(BIN)/course measure gpu

@@ -1,5 +1,7 @@
 """The authors' commands: build everything, sync pairs, scaffold a lab. The work is done in autograder.release."""
 
+from pathlib import Path
+
 import click
 
 
@@ -57,13 +59,34 @@ def new(lab: str, title: str, chapter: str | None, part: str | None) -> None:
     click.echo(f"Next: course release {lab.split('/')[0]}, then replace the example exercise with yours.")
 
 
-@click.command(epilog="Examples:\n\n\b\n  course measure bench\n  course measure gpu")
-@click.argument("kind", type=click.Choice(["bench", "gpu"]))
-def measure(kind: str) -> None:
-    """Run the course's benchmarks; results go to data/results/ as JSON, with machine and versions."""
+# Named here so that `--help` loads none of it: autograder.bench.grading.PARTS is the list.
+_PARTS = ("profile", "scaling", "against-nbgrader", "many")
+
+
+@click.command(
+    epilog="Examples:\n\n\b\n  course measure bench\n  course measure gpu\n  course measure grading\n"
+    "  course measure grading --only against-nbgrader --students 4 --into /tmp/tried"
+)
+@click.argument("kind", type=click.Choice(["bench", "gpu", "grading"]))
+@click.option("--only", multiple=True, type=click.Choice(_PARTS), help="grading: only this part; may be repeated.")
+@click.option("--students", type=click.IntRange(1), help="grading: how many. Default: each part's own number.")
+@click.option("--into", type=click.Path(file_okay=False, path_type=Path), help="A folder. Default: data/results.")
+def measure(kind: str, only: tuple[str, ...], students: int | None, into: Path | None) -> None:
+    """Run the course's benchmarks; results go to data/results/ as JSON, with machine and versions.
+
+    bench and gpu time the labs' code; grading times `course grade`, beside plain nbgrader and on 10,000 notebooks.
+    """
+    if kind != "grading" and (only or students):
+        raise click.UsageError("--only and --students are for `course measure grading`")
+    from autograder.release.measure import RESULTS
+
+    if kind == "grading":
+        from autograder.bench.grading import measure as grading
+
+        raise SystemExit(grading(only, students, into or RESULTS))
     from autograder.release.measure import measure as run
 
-    raise SystemExit(run(kind))
+    raise SystemExit(run(kind, into or RESULTS))
 
 
 COMMANDS = [build, sync, new, measure]

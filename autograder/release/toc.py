@@ -4,11 +4,12 @@ from itertools import groupby
 
 import yaml
 
-from autograder.facts import Chapter, Lab, chapters
-from autograder.paths import NOTEBOOKS, ROOT
+from autograder.facts import BadFact, Chapter, Lab, chapters, front_matter
+from autograder.paths import BOOK, NOTEBOOKS, ROOT
 
 TOC = ROOT / "_toc.yml"
 FRONT = ("book/notation",)
+TEACHING = BOOK / "instructors"
 BACK = ("book/contributing", "book/bibliography")
 _HEAD = "# Generated from the chapters' own facts by `course build`: change a page's front matter or a lab's header.\n"
 
@@ -23,11 +24,28 @@ def lab_page(lab: Lab) -> str:
     return (NOTEBOOKS / "student" / lab.chapter / lab.stem).relative_to(ROOT).as_posix()
 
 
+def teaching_pages() -> list[str]:
+    """The instructors' pages by their own course.order, without the entry page. Raises BadFact."""
+    orders: dict[int, str] = {}
+    for file in sorted(TEACHING.glob("*.md")):
+        where, order = f"{TEACHING.name}/{file.name}", front_matter(file)[0].get("order")
+        if file.name == "index.md":
+            continue
+        if not isinstance(order, int):
+            raise BadFact(f"{where}: the front matter lacks course.order, the page's place in the part")
+        if order in orders:
+            raise BadFact(f"{where}: {orders[order]}.md has the same course.order, {order}")
+        orders[order] = file.stem
+    return [f"book/{TEACHING.name}/{orders[order]}" for order in sorted(orders)]
+
+
 def toc_text() -> str:
     """What _toc.yml should say."""
     parts = [{"caption": "Before you start", "chapters": [{"file": page} for page in FRONT]}]
     for part, members in groupby(chapters(), key=lambda chapter: chapter.part):
         parts.append({"caption": part, "chapters": [_chapter(chapter) for chapter in members]})
+    entry = {"file": f"book/{TEACHING.name}/index", "sections": [{"file": page} for page in teaching_pages()]}
+    parts.append({"caption": "For instructors", "chapters": [entry]})
     parts.append({"caption": "About", "chapters": [{"file": page} for page in BACK]})
     toc = {"format": "jb-book", "root": "book/index", "parts": parts}
     return _HEAD + yaml.safe_dump(toc, sort_keys=False, allow_unicode=True, width=120)

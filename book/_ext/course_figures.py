@@ -15,6 +15,7 @@ from sphinx.util.docutils import SphinxDirective
 
 from autograder.paths import BOOK, ROOT
 from book._ext.markdown import block, inline
+from book._ext.results import RESULTS
 from source.plots import THEMES
 
 PLOTS = ROOT / "source" / "plots.py"
@@ -45,13 +46,22 @@ def figure(chapter: str, name: str) -> tuple[Callable, str]:
     return draw, alt
 
 
+def _reads_results(chapter: str) -> bool:
+    return "book._ext.results" in (BOOK / chapter / "figures.py").read_text(encoding="utf-8")
+
+
+def _results(chapter: str) -> list[Path]:
+    # Which of the measured results a drawing shows is not looked at: they are few.
+    return sorted(RESULTS.glob("*.json")) if _reads_results(chapter) else []
+
+
 def drawn(chapter: str, name: str, theme: str) -> Path:
-    """The figure's SVG in a theme, drawn only when its code, the plots' look or matplotlib changed."""
+    """The figure's SVG in a theme, drawn only when its code, the plots' look, matplotlib or results changed."""
     import matplotlib
 
     draw, _ = figure(chapter, name)
-    code = (BOOK / chapter / "figures.py").read_bytes() + PLOTS.read_bytes() + matplotlib.__version__.encode()
-    stamp = f"<!-- {hashlib.sha256(code).hexdigest()} -->\n"
+    code = [file.read_bytes() for file in (BOOK / chapter / "figures.py", PLOTS, *_results(chapter))]
+    stamp = f"<!-- {hashlib.sha256(b''.join([*code, matplotlib.__version__.encode()])).hexdigest()} -->\n"
     file = BOOK / chapter / "figures" / f"{name}-{theme}.svg"
     if not file.exists() or not file.read_text(encoding="utf-8").endswith(stamp):
         _replace(file, _svg(draw, theme) + stamp)
@@ -99,6 +109,8 @@ class CourseFigure(SphinxDirective):
             raise self.error(str(error)) from error
         for file in (BOOK / chapter / "figures.py", PLOTS):
             self.env.note_dependency(str(file))
+        if _reads_results(chapter):
+            self.env.note_reread()  # a result that is not there yet cannot be a dependency
         shown = nodes.figure(classes=["course-figure"], align="center")
         drawings = []
         for theme in THEMES:

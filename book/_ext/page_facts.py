@@ -55,4 +55,5 @@ def _read(app: Sphinx, page: str, source: list[str]) -> None:
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("page-facts", PageFacts)
     app.connect("source-read", _read)
+    app.setup_extension("book._ext.grading_facts")  # the instructors' pages show facts of the grader's
     return {"parallel_read_safe": True, "parallel_write_safe": True}

@@ -12,7 +12,7 @@ from source.plots import THEMES
 USED = sorted(
     {
         (page.parent.name, name)
-        for page in BOOK.glob("ch*/*.md")
+        for page in BOOK.glob("*/*.md")
         for name in re.findall(r"\{course-figure\} *(\S+)", page.read_text(encoding="utf-8"))
     }
 )

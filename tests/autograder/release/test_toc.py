@@ -1,8 +1,9 @@
 """The table of contents says what the tree holds."""
 
+import pytest
 import yaml
 
-from autograder.facts import chapters
+from autograder.facts import BadFact, chapters
 from autograder.paths import ROOT
 from autograder.release import toc
 
@@ -43,3 +44,42 @@ def test_writing_it_twice_changes_nothing(monkeypatch, tmp_path):
     monkeypatch.setattr(toc, "TOC", tmp_path / "_toc.yml")
     assert toc.write_toc()
     assert not toc.write_toc()
+
+
+def test_instructors_have_a_part_between_the_chapters_and_what_is_about_the_book():
+    parts = yaml.safe_load(toc.toc_text())["parts"]
+    assert [part["caption"] for part in parts][-2:] == ["For instructors", "About"]
+    (entry,) = parts[-2]["chapters"]
+    assert entry["file"] == "book/instructors/index"
+    found = {f"book/instructors/{file.stem}" for file in toc.TEACHING.glob("*.md")} - {entry["file"]}
+    assert {section["file"] for section in entry["sections"]} == found
+
+
+@pytest.fixture
+def teaching(monkeypatch, tmp_path):
+    """Writes pages of an instructors' folder: name, order."""
+    from autograder import facts
+
+    monkeypatch.setattr(facts, "ROOT", tmp_path)
+    monkeypatch.setattr(toc, "TEACHING", tmp_path / "instructors")
+    toc.TEACHING.mkdir()
+
+    def write(name: str, order: object) -> None:
+        text = f"---\ncourse:\n  order: {order}\n---\n# {name}\n"
+        (toc.TEACHING / f"{name}.md").write_text(text, encoding="utf-8")
+
+    return write
+
+
+def test_instructors_pages_stand_in_the_order_that_they_state(teaching):
+    for name, order in (("alpha", 3), ("beta", 1), ("gamma", 2), ("index", "null")):
+        teaching(name, order)
+    assert toc.teaching_pages() == ["book/instructors/beta", "book/instructors/gamma", "book/instructors/alpha"]
+
+
+@pytest.mark.parametrize(("order", "says"), [("null", "lacks course.order"), (1, "alpha.md has the same")])
+def test_an_instructors_page_without_a_place_of_its_own_is_named(teaching, order, says):
+    teaching("alpha", 1)
+    teaching("beta", order)
+    with pytest.raises(BadFact, match=rf"beta\.md.*{says}"):
+        toc.teaching_pages()
