@@ -14,7 +14,10 @@ TOOLS = {
     "bubblewrap": (("bwrap",), "confines hand-ins while they are graded"),
     "chromium": (("chromium", "chromium-browser", "google-chrome"), "looks at the built pages in the tests"),
 }
-MAC = {"bubblewrap": "Linux only: on macOS grade in a Linux virtual machine", "chromium": "brew install --cask chromium"}
+MAC = {
+    "bubblewrap": "Linux only: on macOS grade in a Linux virtual machine",
+    "chromium": "brew install --cask chromium",
+}
 
 
 def missing() -> list[str]:

@@ -11,7 +11,6 @@ import sys
 import time
 import zipfile
 from datetime import UTC, datetime
-from pathlib import Path
 
 from autograder.paths import BOOK, CACHE, ROOT
 

@@ -43,7 +43,7 @@ AWKWARD = [
     HandIn(
         "prints much",
         both(behind("for i in range(20000): print('much', i)"), begins("scores", "print('much' * 10000)")),
-        shows="much 999",
+        shows="much 500",
     ),
     HandIn(
         "needs an earlier exercise that is wrong",

@@ -12,6 +12,7 @@ import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 from types import SimpleNamespace
@@ -24,9 +25,11 @@ from nbgrader.utils import determine_grade
 from rooms import CHAPTER, LAB, SHORT, Room
 
 from autograder.cli import instructor
-from autograder.grading import grade, gradebook, ledger, pool, released
+from autograder.grading import engine, grade, gradebook, ledger, pool, released
+from autograder.grading.expectations import opened
 from autograder.grading.isolation import UNSAFE, NotIsolated, probe
 from autograder.grading.limits import Limits
+from autograder.grading.worker import Worker
 from autograder.paths import ROOT
 from autograder.release.expected import kept
 from autograder.release.solutions import grade_id
@@ -329,8 +332,8 @@ def test_killed_helpers_change_no_grade(the_class, undisturbed, whom, turn):
     told = f"COURSE_EVENT_SEED={SEED}, round {turn}"
     running = start("--jobs=2")
     killed = 0
-    # Twice, each time when another notebook is at work.
-    for wanted in sorted(chance.sample(range(1, 5), 2)):
+    # Three times, each time when another notebook is at work: as often as Dask bears it.
+    for wanted in sorted(chance.sample(range(5), 3)):
         if until(lambda n=wanted: done() >= n and whom(running), running):
             time.sleep(chance.random() / 4)
             for helper in chance.sample(found := whom(running), min(1, len(found))):
@@ -345,6 +348,35 @@ def test_killed_helpers_change_no_grade(the_class, undisturbed, whom, turn):
     # That stands in the ledger, too: whoever runs it again gets the same.
     assert all(row.skipped or row.result.status == "malformed" for row in the_class.grade().values())
     assert scores_of(the_class) == undisturbed.scores, told
+
+
+@pytest.mark.parametrize("which", ["bubblewrap", "the warm process"])
+def test_a_sandbox_killed_from_outside_is_not_the_students_fault(the_class, confined, which):
+    # Nothing inside can do that: the machine ran out of memory, say. To be tried again, or to end with an error that
+    # is: a result that says "crashed" would stand in the ledger for good.
+    room = the_class
+    nb = room.notebook()
+    nb.cells.insert(room.place(nb, next(iter(room.lab.checks))) + 1, new_code("import time; time.sleep(3)"))
+    worker = Worker(confined, Limits(notebook_seconds=240.0))
+
+    def kill() -> None:
+        until(at_work, say="a notebook at work")
+        time.sleep(1)
+        at_work()[which == "the warm process"].kill()
+
+    def at_work() -> list[psutil.Process]:
+        return warm_processes(SimpleNamespace(pid=os.getpid()))
+
+    killing = threading.Thread(target=kill)
+    killing.start()
+    try:
+        told = engine.grade_notebook(nbformat.writes(nb).encode(), room.lab, opened(kept(LAB)), worker)
+    except Exception:  # the pool tries it again
+        return
+    finally:
+        killing.join()
+        worker.close()
+    assert (told.status, told.points) == ("right", room.lab.points), told.reason
 
 
 def tasks_of(room) -> tuple[list[pool.Task], pool.Setting]:

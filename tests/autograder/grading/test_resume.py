@@ -213,6 +213,7 @@ def test_what_a_change_touches_is_graded_anew_and_nothing_else(two_labs, tmp_pat
         for part in ("autograder", "source", "notebooks", "data"):
             leave = shutil.ignore_patterns("__pycache__", "*.ipynb")
             shutil.copytree(ROOT / part, Path(folder) / part, ignore=leave)
+        shutil.copy(ROOT / "nbgrader_config.py", folder)
         changed = Path(folder) / "autograder" / "checks" / CHAPTER / f"{first.stem}.py"
         changed.write_text(changed.read_text() + "\n# Checks otherwise.\n")
         code = "from autograder.cli.instructor import grade; grade()"
@@ -233,17 +234,20 @@ def test_what_a_change_touches_is_graded_anew_and_nothing_else(two_labs, tmp_pat
 
 
 def test_a_changed_check_or_secret_changes_what_a_result_is_kept_under(room, monkeypatch):
-    data = b"{}"
-    before = versions.key(data, room.lab)
-    assert versions.key(b"[]", room.lab) != before
+    def key(data: bytes, lab=room.lab) -> str:
+        return versions.key(data, versions.checks_version(lab))
+
+    before = key(b"{}")
+    assert key(b"[]") != before
+    assert versions.key(b"{}", versions.checks_version(room.lab), every_cell=True) != before
     monkeypatch.setenv("COURSE_SECRET", "another")
-    assert versions.key(data, room.lab) != before
+    assert key(b"{}") != before
     monkeypatch.undo()
     monkeypatch.setenv("COURSE_CLASSROOM", str(room.path))
     monkeypatch.setenv("COURSE_SECRET", "a secret for tests")
-    assert versions.key(data, room.lab) == before
+    assert key(b"{}") == before
     changed = released.Released(room.lab.id, CHAPTER, room.lab.stem, room.notebook(), room.lab.checks)
-    assert versions.key(data, changed) != before
+    assert key(b"{}", changed) != before
 
 
 def test_the_clear_sentences_of_what_can_be_mended(room):
