@@ -22,7 +22,7 @@ import torch
 from autograder import checking, registry
 from autograder.acting import act, own_traceback
 from autograder.exercise import Exercise
-from autograder.grading import wire
+from autograder.grading import syscalls, wire
 from autograder.plain import NotPlain, pack, unpack
 from autograder.running import Shell
 
@@ -34,11 +34,15 @@ except ImportError:
 # What the grader's half is made of: importing it here fails.
 KEPT_OUT = ("autograder.answers", "autograder.release", "nbgrader")
 REQUEST = 1 << 30  # the grader is trusted: its frames are as large as a case's inputs
+REPORT = 64 << 20  # the most that the grader takes back (autograder.grading.reports)
 _PR_SET_DUMPABLE = 4
 
 
 def serve(sockets: list[Any], settings: dict[str, Any]) -> None:
-    """Answer the grader's requests until it has no more. sockets: the notebook's, then one for each exercise."""
+    """Answer the grader's requests until it has no more. sockets: the notebook's, then one for each exercise.
+
+    settings: what autograder.grading.worker gives the warm process.
+    """
     notebook, *exercises = sockets
     for sock in sockets:
         sock.setblocking(True)
@@ -126,7 +130,7 @@ def _settle(settings: dict[str, Any]) -> None:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 1, 0, 0, 0)  # it may look at itself
     os.umask(0o077)
-    scratch = settings["scratch"] if kind == "none" else tempfile.mkdtemp(prefix="hand-in-", dir="/tmp")
+    scratch = settings["scratch"] if kind == "none" else tempfile.mkdtemp(prefix="hand-in-", dir=settings["room"])
     os.chdir(scratch)
     os.environ.update(HOME=scratch, TMPDIR=scratch)
     tempfile.tempdir = None
@@ -138,6 +142,8 @@ def _settle(settings: dict[str, Any]) -> None:
     if settings["landlock"] and sandlock is not None:
         writable = [scratch, "/dev/shm", "/dev/null", "/dev/zero", "/dev/full"]
         sandlock.confine(sandlock.Sandbox(fs_readable=["/"], fs_writable=writable))
+    if kind != "none":
+        syscalls.deny()
     # The stop button works while a cell runs, and only then.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     for name in KEPT_OUT:
@@ -205,7 +211,11 @@ def _taken(shell: Shell, expression: str) -> tuple[Any, dict[str, Any]]:
 
 def _report(exercise: Exercise, submission: Any, inputs: dict[str, Any]) -> bytes:
     try:
-        return pack(act(exercise, submission, inputs))
+        answer = pack(act(exercise, submission, inputs))
+        if len(answer) > REPORT:
+            megabytes = f"{len(answer) >> 20} MB; at most {REPORT >> 20} MB can be judged"
+            return pack(_failed("wrong type", "", f"what came back is too large: {megabytes}"))
+        return answer
     except (NotPlain, ValueError) as error:  # what cannot travel is no answer
         return pack(_failed("wrong type", "", str(error)))
     except BaseException as error:  # SystemExit and KeyboardInterrupt pass through act

@@ -97,7 +97,7 @@ class _Run:
 def grade_notebook(
     data: bytes, lab: Released, expected: dict[str, Expectation], worker: Worker, every_cell: bool = False
 ) -> Result:
-    """Grade the bytes of one handed-in file. Whatever is in it, a result comes back. Raises CannotStart.
+    """Grade the bytes of one handed-in file. Whatever is in it, a result comes back. Raises CannotStart or Lost.
 
     expected: by exercise. every_cell: also run what only shows something and came back as it was released.
     """
@@ -232,7 +232,12 @@ def _result(lab: Released, merged: merging.Merged, run: _Run) -> Result:
     points = round(sum(one["points"] for one in told), 2)
     status = _status(run, told)
     wrong = [f"{one['exercise'].rsplit('/', 1)[1]}: {one['why']}" for one in told if not one["passed"]]
-    reason = str(run.stopped) if run.stopped else "; ".join(wrong)
+    ended = [
+        f"{e.check.exercise_id.rsplit('/', 1)[1]}: {e.stopped}"
+        for e in run.exercises
+        if e.stopped and e.stopped.status not in ("wrong", "not judged")
+    ]
+    reason = str(run.stopped) if run.stopped else "; ".join([*ended, *wrong])
     _head(merged.notebook, [*([reason[:1].upper() + reason[1:]] if run.stopped else []), *merged.notes])
     return Result(lab.id, status, reason, points, lab.points, told, merged.notes, notebook=merged.notebook)
 
@@ -291,7 +296,8 @@ def _shown(found: Verdict, count: int | None) -> list[NotebookNode]:
 
 def _head(notebook: NotebookNode, notes: list[str]) -> None:
     if notes:
-        lines = "\n".join(f"- {note}" for note in notes)
+        # What a student's file says of itself may be quoted in a note: it is text, no markup.
+        lines = "\n".join(f"- {note}" for note in notes).replace("<", "&lt;")
         cell = new_markdown_cell(f"**Notes from grading**\n\n{lines}")
         cell.id = "grading-notes"
         notebook.cells.insert(0, cell)

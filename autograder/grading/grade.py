@@ -96,7 +96,13 @@ def grade(
         expected = {}
         for i, lab in enumerate(needed):
             say("working out what is expected", i, len(needed))
-            expected[lab.id] = kept(lab.id)
+            try:
+                expected[lab.id] = kept(lab.id)
+            except OSError as error:
+                raise CannotGrade(
+                    f"what is expected of {lab.id} cannot be kept in {classroom()} ({error.strerror}): make room, "
+                    "then run this again"
+                ) from error
         setting = pool.Setting.of(needed, expected, limits, unsafe, every_cell)
         _grade_all(rows, work, setting, min(jobs or os.cpu_count() or 1, len(work)), cluster, say)
         done = Graded(chapter, rows, held)
@@ -206,7 +212,7 @@ def _grade_all(rows: list[Row], work: list[_Job], setting: pool.Setting, jobs: i
             done += 1
         _unchanged(checks, setting)
     except CannotStart as error:
-        raise CannotGrade(f"{error}. Is the course installed with its instructor extra?") from error
+        raise CannotGrade(str(error)) from error
     except pool.NoCluster as error:
         raise CannotGrade(str(error)) from error
     except OSError as error:

@@ -11,6 +11,8 @@ from typing import Any
 from autograder.grading.lab import Released
 
 BYTES = 32 << 20
+_PICTURES = ("image/png", "image/jpeg")
+_BASE64 = re.compile(r"[A-Za-z0-9+/=\s]*")
 _LAB = re.compile(r"ch\d\d/lab\d\d(?=/)")
 
 
@@ -39,7 +41,7 @@ def find(folder: Path, lab: Released) -> tuple[Path | None, str]:
         if any(part.startswith(".") for part in inside.parts):
             continue
         if file.stem.startswith(lab.stem) or _mentions(file, lab.id):
-            return file, f"the file was handed in as {inside}"
+            return file, f"the file was handed in as {_written(str(inside))}"
     return None, ""
 
 
@@ -57,10 +59,11 @@ def content(file: Path) -> bytes:
         descriptor = os.open(file, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     except OSError as error:
         raise Malformed(f"the file cannot be opened: {error.strerror}") from error
+    told = os.fstat(descriptor)
+    if not stat.S_ISREG(told.st_mode):
+        os.close(descriptor)
+        raise Malformed("it is no plain file")
     with os.fdopen(descriptor, "rb") as opened:
-        told = os.fstat(opened.fileno())
-        if not stat.S_ISREG(told.st_mode):
-            raise Malformed("it is no plain file")
         if told.st_size > BYTES:
             size = f"{told.st_size >> 20} MB; at most {BYTES >> 20} MB are read"
             raise Malformed(f"the file has {size}: clear its outputs")
@@ -86,8 +89,8 @@ def cells(data: bytes, lab: Released) -> list[Cell]:
     if not isinstance(tree, dict) or "nbformat" not in tree:
         raise Malformed("it is JSON, but no notebook")
     if tree["nbformat"] != 4:
-        told = str(tree["nbformat"])[:20]
-        raise Malformed(f"it is a notebook of format {told}, not 4: open it in Jupyter and save it again")
+        told = f" {tree['nbformat']}" if type(tree["nbformat"]) is int and tree["nbformat"] < 100 else ""
+        raise Malformed(f"it is a notebook of format{told or ' unknown'}, not 4: open it in Jupyter and save it again")
     told = tree.get("cells")
     if not isinstance(told, list):
         raise Malformed("it is a notebook without cells")
@@ -104,7 +107,7 @@ def _cell(index: int, told: Any) -> Cell:
         source = "".join(source)
     if not isinstance(source, str):
         raise Malformed(f"the text of cell {index + 1} is no text")
-    source = source.encode("utf-8", "replace").decode()
+    source = _written(source)
     metadata = told.get("metadata")
     nbgrader = metadata.get("nbgrader") if isinstance(metadata, dict) else None
     grade_id = nbgrader.get("grade_id") if isinstance(nbgrader, dict) else None
@@ -123,10 +126,19 @@ def _attachments(told: Any) -> dict[str, Any]:
     if not isinstance(told, dict):
         return {}
     return {
-        name: {k: text for k, text in one.items() if k in ("image/png", "image/jpeg") and isinstance(text, str)}
+        _written(name): {k: text for k, text in one.items() if k in _PICTURES and _is_base64(text)}
         for name, one in told.items()
         if isinstance(one, dict)
     }
+
+
+def _is_base64(text: Any) -> bool:
+    return isinstance(text, str) and _BASE64.fullmatch(text) is not None
+
+
+def _written(text: str) -> str:
+    # Lone surrogates cannot be written to a file.
+    return text.encode("utf-8", "replace").decode()
 
 
 def _belongs(found: list[Cell], lab: Released) -> None:

@@ -14,12 +14,13 @@ from functools import cache
 from pathlib import Path
 
 from autograder.grading.limits import Limits
+from autograder.grading.warm import SCRATCH
 from autograder.paths import ROOT
 
 NONE = "none (--unsafe)"
 # Of the course a hand-in sees what a student installs, and the loop that serves it. No answers, no release, no judge.
 _COURSE = ("source", "data", "autograder/checks", "autograder/stored")
-_LOOP = ("__init__", "warm", "child", "wire", "limits")
+_LOOP = ("__init__", "warm", "child", "syscalls", "wire", "limits")
 _SYSTEM = ("/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/opt")
 _ETC = ("ld.so.cache", "ld.so.conf", "ld.so.conf.d", "alternatives", "fonts", "localtime", "mime.types", "protocols")
 _DEVICES = "/sys/devices/system/cpu"  # how many cores there are, and of which kind
@@ -94,13 +95,20 @@ def sandbox(kind: str, limits: Limits) -> list[str]:
     return [
         *("bwrap", *apart, "--die-with-parent", "--as-pid-1", "--new-session", "--hostname", "grading"),
         *_shown(),
-        *("--proc", "/proc", "--dev", "/dev", *room, "/dev/shm", *room, "/tmp", "--dir", "/home"),
+        *("--proc", "/proc", "--dev", "/dev", *room, "/dev/shm", *room, SCRATCH, "--dir", "/home"),
+        *_tmp(),
         # What bubblewrap makes for itself would be writable memory, without a limit; and the kernel's settings in
         # /proc/sys belong to root even where root has no other rights left.
         *("--remount-ro", "/proc", "--remount-ro", "/dev", "--remount-ro", "/", "--chdir", "/", "--"),
     ]
 
 
+def _tmp() -> list[str]:
+    # A course that lies below /tmp is shown there.
+    return [] if any(word.startswith("/tmp/") for word in _shown()) else ["--symlink", SCRATCH, "/tmp"]
+
+
+@cache
 def _shown() -> list[str]:
     """The words that show the libraries and the student half of the course, read-only, where they are outside."""
     shown: list[Path] = [Path("/etc") / name for name in _ETC] + [Path(_DEVICES)]

@@ -66,6 +66,6 @@ def write(key: str, result: Result) -> None:
 
 def sweep() -> None:
     """Remove what a killed grader left half-written. Only whoever holds the course's lock may call it."""
-    for partial in folder().glob("*.part"):
+    for partial in [*folder().glob("*.part"), *(classroom() / "expected").glob("*.part")]:
         with contextlib.suppress(FileNotFoundError):
             partial.unlink()

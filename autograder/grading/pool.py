@@ -6,15 +6,17 @@ and a result that comes twice is the same result.
 """
 
 import contextlib
+import logging
 import os
 import time
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
+from uuid import uuid4
 
 from autograder import quick_start  # noqa: F401  isort: skip
 import dask
-from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker
+from distributed import CancelledError, Client, LocalCluster, WorkerPlugin, as_completed, get_worker
 
 from autograder.grading import engine, versions
 from autograder.grading.expectations import opened
@@ -52,19 +54,21 @@ class Setting:
     unsafe: bool
     every_cell: bool
     engine: str
+    run: str  # tells this grading from another one on the same cluster
 
     @classmethod
     def of(
         cls, labs: list[Released], expected: dict[str, bytes], limits: Limits, unsafe: bool, every_cell: bool
     ) -> "Setting":
         """With this machine's version of the engine, which the workers' must equal."""
-        return cls({lab.id: lab for lab in labs}, expected, limits, unsafe, every_cell, versions.engine_version())
+        by_id = {lab.id: lab for lab in labs}
+        return cls(by_id, expected, limits, unsafe, every_cell, versions.engine_version(), uuid4().hex)
 
 
 class _Hands(WorkerPlugin):
     # A Dask worker's warm process. Dask hands the plugin to every worker, also to those that come later.
     def __init__(self, setting: Setting) -> None:
-        self.setting, self.name = setting, "course-grading"
+        self.setting, self.name = setting, f"course-grading-{setting.run}"
         self.worker: Worker | None = None
         self.expected: dict[str, Any] = {}
 
@@ -94,8 +98,8 @@ class _Hands(WorkerPlugin):
         return self.worker
 
 
-def _grade(lab: str, data: bytes) -> dict[str, Any]:
-    hands: _Hands = get_worker().plugins["course-grading"]
+def _grade(run: str, lab: str, data: bytes) -> dict[str, Any]:
+    hands: _Hands = get_worker().plugins[f"course-grading-{run}"]
     return asdict(hands.grade(lab, data))
 
 
@@ -107,17 +111,19 @@ def run(tasks: Iterable[Task], setting: Setting, jobs: int, cluster: str = "") -
     NotIsolated or CannotStart where no worker can work.
     """
     hand = _InHand(iter(tasks))
-    lost_since = 0.0
+    lost_since, connected = 0.0, False
     while hand.more():
         try:
             with _client(cluster, jobs) as client:
-                lost_since = 0.0
-                client.register_plugin(_Hands(setting))
-                yield from _through(client, hand)
+                lost_since, connected = 0.0, True
+                hands = _Hands(setting)
+                client.register_plugin(hands)
+                yield from _through(client, hand, setting.run)
+                client.unregister_worker_plugin(hands.name)
         except (OSError, TimeoutError, _Lost) as error:
             # The scheduler is gone, and with it all that it knew. What came back is kept.
             lost_since = lost_since or time.monotonic()
-            if not cluster or time.monotonic() - lost_since > _COME_BACK_SECONDS:
+            if not cluster or not connected or time.monotonic() - lost_since > _COME_BACK_SECONDS:
                 where = cluster or "this machine"
                 raise NoCluster(
                     f"no scheduler answers at {where} ({error}): start one with `dask scheduler`, then run this again; "
@@ -184,6 +190,9 @@ def _client(cluster: str, jobs: int) -> Iterator[Client]:
         "distributed.comm.timeouts.connect": "10s",
         "distributed.worker.daemon": False,
     }
+    # What Dask logs of a lost connection is told in one sentence by whoever catches it.
+    for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm", "tornado.application"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     with dask.config.set(quiet):
         if cluster:
             with Client(cluster, timeout=10, set_as_default=False) as client:
@@ -200,7 +209,7 @@ def _client(cluster: str, jobs: int) -> Iterator[Client]:
             yield client
 
 
-def _through(client: Client, hand: _InHand) -> Iterator[tuple[str, Result]]:
+def _through(client: Client, hand: _InHand, run: str) -> Iterator[tuple[str, Result]]:
     doing = as_completed(loop=client.loop)
     futures: dict[str, str] = {}  # a future's key -> the task's
 
@@ -210,7 +219,7 @@ def _through(client: Client, hand: _InHand) -> Iterator[tuple[str, Result]]:
             return False
         name = f"grade-{task.key}-{hand.tries[task.key]}"
         futures[name] = task.key
-        doing.add(client.submit(_grade, task.lab, task.data, key=name, pure=False))
+        doing.add(client.submit(_grade, run, task.lab, task.data, key=name, pure=False))
         return True
 
     def fill() -> None:
@@ -220,21 +229,32 @@ def _through(client: Client, hand: _InHand) -> Iterator[tuple[str, Result]]:
 
     fill()
     for future in doing:
-        if future.cancelled() or future.status in ("lost", "cancelled"):
-            raise _Lost("the scheduler forgot what it was to do")
         key = futures.pop(future.key)
-        error = future.exception()
-        if error is None:
-            result = Result(**future.result())
+        try:
+            result, error = Result(**future.result()), None
+        except CancelledError as lost:
+            # Its worker is gone with the result, or the scheduler with all that it knew.
+            result, error = None, lost
+            _still_there(client)
+        except Exception as raised:
+            result, error = None, raised
+        if isinstance(error, CannotStart | NotIsolated):
+            raise error
+        if result is not None:
             hand.done(key)
             yield key, result
-        elif isinstance(error, CannotStart | NotIsolated):
-            raise error
         elif not hand.failed(key):
             yield key, _failed(hand.doing[key], error)
             hand.done(key)
         future.release()
         fill()
+
+
+def _still_there(client: Client) -> None:
+    try:
+        client.nthreads()
+    except Exception as error:  # whatever breaks off a talk with a scheduler that is gone
+        raise _Lost("the scheduler forgot what it was to do") from error
 
 
 def _failed(task: Task, error: BaseException) -> Result:

@@ -44,17 +44,17 @@ def names(source: str) -> tuple[set[str], set[str]]:
     try:
         table = symtable.symtable(source, "<cell>", "exec")
         tree = ast.parse(source)
+        bound = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
+        inner = list(table.get_children())
+        while inner:
+            scope = inner.pop()
+            inner += scope.get_children()
+            bound |= {s.get_name() for s in scope.get_symbols() if s.is_declared_global() and s.is_assigned()}
+        used: set[str] = set()
+        _follow(tree.body, set(), used)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         words = set(re.findall(r"\w+", source))
         return words, words
-    bound = {s.get_name() for s in table.get_symbols() if s.is_assigned() or s.is_imported()}
-    inner = list(table.get_children())
-    while inner:
-        scope = inner.pop()
-        inner += scope.get_children()
-        bound |= {s.get_name() for s in scope.get_symbols() if s.is_declared_global() and s.is_assigned()}
-    used: set[str] = set()
-    _follow(tree.body, set(), used)
     return bound, used
 
 

@@ -26,7 +26,7 @@ ENGINE = (
     *("registry", "running", "store", "verdict", "release/expected", "release/solutions"),
     *("grading/child", "grading/engine", "grading/expectations", "grading/handin", "grading/isolation"),
     *("grading/lab", "grading/limits", "grading/merging", "grading/released", "grading/reports"),
-    *("grading/skipping", "grading/versions", "grading/warm", "grading/wire", "grading/worker"),
+    *("grading/skipping", "grading/syscalls", "grading/versions", "grading/warm", "grading/wire", "grading/worker"),
 )
 
 

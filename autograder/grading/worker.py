@@ -17,7 +17,7 @@ from pathlib import Path
 from autograder.grading import isolation
 from autograder.grading.isolation import Isolation
 from autograder.grading.limits import Limits
-from autograder.grading.warm import CAUSES, SOCKETS, STATUS
+from autograder.grading.warm import CAUSES, SCRATCH, SOCKETS, STATUS
 from autograder.paths import CACHE, ROOT, classroom
 
 # All that a student's code finds in its environment, HOME and TMPDIR aside.
@@ -25,7 +25,7 @@ _KEPT = ("PATH", "LANG", "LD_LIBRARY_PATH")
 _SET = {
     "CUDA_VISIBLE_DEVICES": "",
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # fewer pages to list at each fork: half its time
-    "HOME": "/tmp",
+    "HOME": SCRATCH,
     "HF_HUB_OFFLINE": "1",
     "JAX_PLATFORMS": "cpu",
     "LC_ALL": "C.UTF-8",
@@ -52,11 +52,15 @@ class CannotStart(RuntimeError):
 def environment(confined: bool) -> dict[str, str]:
     """The clean environment of a warm process and its children."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    fonts = "/tmp/matplotlib"
+    fonts = f"{SCRATCH}/matplotlib"
     if not confined:
         fonts = str(CACHE / "matplotlib")
         Path(fonts).mkdir(parents=True, exist_ok=True)
     return {**kept, **_SET, "MPLCONFIGDIR": fonts, "PYTHONPATH": str(ROOT)}
+
+
+class Lost(RuntimeError):
+    """The warm process ended in mid-work, which nothing in its sandbox can do: not the student's fault."""
 
 
 class Worker:
@@ -73,15 +77,16 @@ class Worker:
         self._user = _FIRST_USER + (os.getpid() * 7 + next(_numbers)) % 4000
 
     def child(self, exercises: int) -> list[socket.socket]:
-        """Fork a child; returns the sockets for its notebook and for each exercise. Raises CannotStart."""
+        """Fork a child; returns the sockets for its notebook and for each exercise. Raises CannotStart or Lost."""
         self.start()
         self._wait()
         pairs = [socket.socketpair() for _ in range(min(exercises, SOCKETS - 1) + 1)]
         try:
             socket.send_fds(self._control, [b"s"], [theirs.fileno() for _, theirs in pairs])
             self._child, *_ = self._answer()
-        except OSError as error:
-            raise CannotStart(f"the process that runs notebooks is gone: {error}") from error
+        except (OSError, CannotStart) as error:
+            self._abandon()
+            raise Lost(f"the process that runs notebooks is gone: {error}") from error
         finally:
             for _, theirs in pairs:
                 theirs.close()
@@ -100,13 +105,15 @@ class Worker:
     def end(self, died: bool = False) -> tuple[str, str]:
         """End the child and all it started. Returns why it had been ended, and how it ended by itself; "" where not.
 
-        died: it closed its socket, so it is ending and its exit status is worth a moment's wait.
+        died: it closed its socket, so it is ending and its exit status is worth a moment's wait. Raises Lost.
         """
         try:
             self._control.sendall(b"d" if died else b"e")
             _, status, cause, good = self._answer()
         except (OSError, CannotStart):
             self._abandon()
+            if self.isolation.kind != "none":
+                raise Lost("the sandbox was ended from outside") from None
             return "", "it ended the process that had started it"
         self._child, self._good = 0, bool(good)
         told = CAUSES[cause]
@@ -141,6 +148,7 @@ class Worker:
             "landlock": self.isolation.landlock,
             "limits": self.limits.plain() | {"cores": os.cpu_count() or 1},
             "private": [str(classroom()), str(ROOT / "autograder" / "answers"), str(ROOT / "notebooks")],
+            "room": SCRATCH,
             "scratch": self._scratch.name if self._scratch else "",
             "user": self._user,
         }
@@ -171,7 +179,10 @@ class Worker:
             said = self._process.communicate()[1].decode(errors="replace").strip()
             self._process = None
             last = said.splitlines()[-1] if said else "it said nothing"
-            raise CannotStart(f"the process that runs notebooks does not start: {last}") from None
+            raise CannotStart(
+                f"the process that runs notebooks does not start: {last}. Is the course installed with its instructor "
+                "extra?"
+            ) from None
         # Nobody reads what it would say later, and a full pipe would stop it.
         self._process.stderr.close()
         self._ready = True

@@ -11,6 +11,9 @@ import sys
 import time
 import zipfile
 from datetime import UTC, datetime
+from pathlib import Path
+
+import nbformat
 
 from autograder.paths import BOOK, CACHE, ROOT
 
@@ -18,7 +21,17 @@ HERE = BOOK / "instructors"
 RUNS = HERE / "runs"
 COPY = CACHE / "guide" / "course"
 CHAPTER = "ch01_attention"
-PARTS = ("autograder", "source", "data", "notebooks", "book", "nbgrader_config.py", "_config.yml", "pyproject.toml")
+PARTS = (
+    "autograder",
+    "source",
+    "data",
+    "notebooks",
+    "book",
+    "nbgrader_config.py",
+    "_config.yml",
+    "_toc.yml",
+    "pyproject.toml",
+)
 # Who hands in what, of the sample class.
 CLASS = {"ada": "all-right", "ben": "misconception-1", "cleo": "truncated-file", "dan": "missing-notebook"}
 HOURS = {student: datetime(2026, 3, 1, 15 + 2 * i, tzinfo=UTC) for i, student in enumerate(CLASS)}
@@ -28,7 +41,8 @@ ADDRESS = "tcp://127.0.0.1:8786"
 def environment() -> dict[str, str]:
     """Commands of the copy, by this Python."""
     kept = {name: value for name, value in os.environ.items() if not name.startswith("COURSE_")}
-    return {**kept, "PYTHONPATH": str(COPY), "COLUMNS": "100"}
+    tools = os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]])
+    return {**kept, "PATH": tools, "PYTHONPATH": str(COPY), "COLUMNS": "100"}
 
 
 def ran(line: str) -> str:
@@ -40,7 +54,7 @@ def ran(line: str) -> str:
     if done.returncode:
         raise SystemExit(f"{line}\n{done.stdout}\n{done.stderr}")
     # nbgrader says what it does on standard error; of the course's commands that is a bar.
-    said = done.stderr if words[2] == "nbgrader" else done.stdout
+    said = done.stderr if module == "nbgrader" else done.stdout
     return said.replace(f"{COPY}/", "")
 
 
@@ -126,6 +140,22 @@ def copied() -> None:
             shutil.copyfile(ROOT / part, COPY / part)
 
 
+def with_asserts() -> None:
+    """A cell of plain asserts, released with nbgrader's own command into a classroom of its own."""
+    (twin,) = (COPY / "notebooks/instructor" / CHAPTER).glob("lab01*.ipynb")
+    notebook = nbformat.read(twin, as_version=4)
+    told = {"grade": True, "grade_id": "check_by_asserts", "points": 1, "schema_version": 3}
+    told |= {"locked": True, "solution": False, "task": False}
+    text = "assert softmax(torch.zeros(1, 4)).sum() == 1"
+    notebook.cells.append(nbformat.v4.new_code_cell(text, id="by-asserts", metadata={"nbgrader": told}))
+    nbformat.write(notebook, twin)
+    shutil.rmtree(COPY / "classroom")
+    (COPY / "classroom").mkdir()
+    ran(f"nbgrader generate_assignment {CHAPTER} --create --force")
+    ran("course collect ch01 hand-ins")
+    record("asserts", "course grade ch01 --student ada", cut="ada, ch01")
+
+
 def main() -> None:
     """Everything, in the order of the guide."""
     copied()
@@ -152,6 +182,7 @@ def main() -> None:
         checks.write("# A check that was put right.\n")
     record("changed", "course release ch01", "course grade ch01", cut="graded now")
     on_a_cluster()
+    with_asserts()
     print(f"{len(list(RUNS.glob('*.txt')))} runs written to {RUNS.relative_to(ROOT)}")
 
 

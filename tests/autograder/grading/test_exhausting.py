@@ -174,6 +174,7 @@ FORKS = [
         without("attention_test"),
         "timed out",
         "timed out",
+        at_most=True,  # its processes get in the way of its own other exercises
     ),
 ]
 PROCESSES = [
@@ -236,8 +237,8 @@ def graded(grade_class):
 @pytest.mark.parametrize("hand_in", TIME + FORKS, ids=str)
 def test_time_is_bounded(short, hand_in):
     short.holds(hand_in)
-    # One budget, whatever is asked for how often; and what it takes to end and to start again.
-    assert short.rows[hand_in.name].result.seconds < SHORT["seconds"] + 10
+    # One budget, however often it is asked for. The time to start a process anew, on a busy machine, comes on top.
+    assert short.rows[hand_in.name].result.seconds < 4 * SHORT["seconds"]
 
 
 @pytest.mark.parametrize("hand_in", MEMORY, ids=str)
