@@ -25,7 +25,6 @@ _KEPT = ("PATH", "LANG", "LD_LIBRARY_PATH")
 _SET = {
     "CUDA_VISIBLE_DEVICES": "",
     "GLIBC_TUNABLES": "glibc.malloc.hugetlb=1",  # fewer pages to list at each fork: half its time
-    "HOME": SCRATCH,
     "HF_HUB_OFFLINE": "1",
     "JAX_PLATFORMS": "cpu",
     "LC_ALL": "C.UTF-8",
@@ -52,11 +51,12 @@ class CannotStart(RuntimeError):
 def environment(confined: bool) -> dict[str, str]:
     """The clean environment of a warm process and its children."""
     kept = {name: os.environ[name] for name in _KEPT if name in os.environ}
-    fonts = f"{SCRATCH}/matplotlib"
+    home = SCRATCH
     if not confined:
-        fonts = str(CACHE / "matplotlib")
-        Path(fonts).mkdir(parents=True, exist_ok=True)
-    return {**kept, **_SET, "MPLCONFIGDIR": fonts, "PYTHONPATH": str(ROOT)}
+        home = str(CACHE / "grading")
+        Path(home).mkdir(parents=True, exist_ok=True)
+    own = {"HOME": home, "TMPDIR": home, "MPLCONFIGDIR": f"{home}/matplotlib", "PYTHONPATH": str(ROOT)}
+    return {**kept, **_SET, **own}
 
 
 class Lost(RuntimeError):
