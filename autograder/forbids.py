@@ -2,6 +2,8 @@
 
 import importlib
 import inspect
+import threading
+from collections.abc import Callable
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -20,6 +22,7 @@ class ForbiddenCall(Exception):
 
 
 _watching: list["Watch"] = []
+_bootstrap = threading.Thread._bootstrap_inner
 
 
 class Watch:
@@ -50,11 +53,22 @@ class Watch:
         for name, function in self._own.items():
             self._codes[name] = function.__code__
             function.__code__ = _raises(name)
+        if self._modes:
+            # torch keeps its modes for each thread apart.
+            threading.Thread._bootstrap_inner = self._in_thread(_bootstrap)
         _watching.append(self)
         return self
 
+    def _in_thread(self, bootstrap: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
+        def watched(thread: threading.Thread) -> None:
+            with _Functions(self), _Operators(self):
+                bootstrap(thread)
+
+        return watched
+
     def __exit__(self, *error: Any) -> None:
         _watching.remove(self)
+        threading.Thread._bootstrap_inner = _bootstrap
         for name, function in self._own.items():
             function.__code__ = self._codes[name]
         for mode in reversed(self._modes):

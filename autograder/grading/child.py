@@ -15,6 +15,7 @@ import signal
 import sys
 import tempfile
 import traceback
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -61,13 +62,14 @@ def serve(sockets: list[Any], settings: dict[str, Any]) -> None:
         elif kind == "take":
             submission, problem = _taken(shell, request["expression"])
             if problem["status"] == "ok":
-                _fork(sockets, exercises[request["place"]], request["exercise"], submission, limits["case_seconds"])
+                exercise = replace(registry.exercise(request["exercise"]), forbids=tuple(request["forbids"]))
+                _fork(sockets, exercises[request["place"]], exercise, submission, limits["case_seconds"])
             _send(notebook, problem)
         elif kind == "passed":
             checking._passed[request["exercise"]] = request["passed"]
 
 
-def _fork(sockets: list[Any], mine: Any, exercise_id: str, submission: Any, seconds: float) -> None:
+def _fork(sockets: list[Any], mine: Any, exercise: Exercise, submission: Any, seconds: float) -> None:
     if os.fork():
         mine.close()
         return
@@ -75,7 +77,7 @@ def _fork(sockets: list[Any], mine: Any, exercise_id: str, submission: Any, seco
         for sock in sockets:
             if sock is not mine and sock.fileno() >= 0:
                 sock.close()
-        _answer(mine, registry.exercise(exercise_id), submission, seconds)
+        _answer(mine, exercise, submission, seconds)
     finally:
         os._exit(0)
 

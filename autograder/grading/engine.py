@@ -185,6 +185,8 @@ def _cells(
 def _take(check: Check, it: Expectation, place: int, main: "_Talk", talks: list["_Talk"], run: _Run) -> bool:
     # From here on a copy of the notebook's process answers for this exercise. Returns whether visible cases passed.
     request = {"do": "take", "exercise": check.exercise_id, "expression": check.expression, "place": place}
+    # What is forbidden is said from here: the exercise over there may have been changed.
+    request["forbids"] = list(it.exercise.forbids)
     problem = _read(reports.read_taken, main.ask(request))
     exercise = _Exercise(check, it, talks[place])
     run.exercises.append(exercise)

@@ -11,7 +11,7 @@ ID = "ch01/lab01/softmax"
 
 
 def softmax(x):  # copied from the student's notebook
-    e = torch.exp(x - x.amax(dim=0, keepdim=True))
+    e = torch.exp(x - x.amax(dim=-1, keepdim=True))
     return e / e.sum(dim=0, keepdim=True)
 
 

@@ -376,12 +376,28 @@ def test_a_forged_answer_earns_nothing(graded, hand_in):
     graded.holds(hand_in)
 
 
-@pytest.mark.parametrize("hand_in", FORBIDDEN, ids=str)
+# The watch for forbidden calls lives in the student's own process. Who rewrites it with knowledge of how it is tried
+# out gets past it: the answer is then right, only not by the means that were asked for. book/instructors/safety.md
+# says so; strict, so that whoever mends it hears of it here.
+BEYOND = {
+    "forbidden with torch's modes switched off",
+    "watch disabled, and a lie about it",
+    "watch that knows the trial",
+}
+
+
+def known(rows):
+    """Rows as parameters, those that the watch cannot notice marked."""
+    beyond = pytest.mark.xfail(strict=True, reason="noticed only in the student's own process")
+    return [pytest.param(row, marks=beyond) if str(row) in BEYOND else row for row in rows]
+
+
+@pytest.mark.parametrize("hand_in", known(FORBIDDEN), ids=str)
 def test_a_forbidden_call_is_noticed_by_whatever_name(graded, hand_in):
     graded.holds(hand_in)
 
 
-@pytest.mark.parametrize("hand_in", DISABLED, ids=str)
+@pytest.mark.parametrize("hand_in", known(DISABLED), ids=str)
 def test_where_the_watch_is_disabled_nothing_that_it_watches_counts(graded, hand_in):
     graded.holds(hand_in)
 

@@ -30,7 +30,7 @@ def unreadable(room) -> dict[str, tuple[bytes, str]]:
         "UTF-16": (whole.encode("utf-16"), "UTF-8"),
         "nbformat 3": (old.encode(), "format 3"),
         "nbformat 5": (whole.replace('"nbformat": 4', '"nbformat": 5').encode(), "format 5"),
-        "nbformat of no number": (b'{"nbformat": [4], "cells": []}', "format [4]"),
+        "nbformat of no number": (b'{"nbformat": [4], "cells": []}', "format unknown"),
         "a 200 MB file": (b"", "MB"),
         "notebook of another chapter": (other.encode(), "ch98/lab07"),
         "no notebook": (b'{"a": 1}', "no notebook"),
