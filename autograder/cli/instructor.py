@@ -221,7 +221,7 @@ def _show(graded) -> None:
         console.print(f"[red]not written[/]: {escape(student)}: {escape(why)}")
     _show_statuses(graded, console)
     chapter = graded.chapter.split("_")[0]
-    console.print(f"Next: course feedback {chapter}, course export {chapter}, nbgrader formgrader", highlight=False)
+    console.print(f"Next: course feedback {chapter}, course export {chapter}", highlight=False)
 
 
 def _show_statuses(graded, console) -> None:
