@@ -32,13 +32,24 @@ class NotPlain(ValueError):
     """The value, or the bytes, cannot be carried as plain data."""
 
 
-def pack(tree: Any) -> bytes:
-    """Bytes of a tree. Raises NotPlain for anything but plain data."""
+def pack(tree: Any, limit: int = 1 << 40) -> bytes:
+    """Bytes of a tree. Raises NotPlain for anything but plain data, and for more than `limit` bytes of arrays or text.
+
+    The limit is looked at before anything is copied.
+    """
     parts: list[bytes] = []
+    size = 0
+
+    def more(count: int) -> None:
+        nonlocal size
+        size += count
+        if size > limit:
+            raise NotPlain(f"too large: {size >> 20} MB; at most {limit >> 20} MB are allowed")
 
     def carried(array: np.ndarray) -> dict[str, Any]:
         if array.dtype.name not in _DTYPES:
             raise NotPlain(f"an array of dtype {array.dtype} is not plain data")
+        more(array.nbytes)
         parts.append(np.ascontiguousarray(array, _DTYPES[array.dtype.name]).tobytes())
         return {"$array": array.dtype.name, "shape": list(array.shape)}
 
@@ -46,6 +57,7 @@ def pack(tree: Any) -> bytes:
         if isinstance(value, torch.Tensor):
             value = value.detach().cpu()
             dtype = value.dtype
+            more(0 if value.is_contiguous() else value.numel() * value.element_size())
             dense = value.contiguous()
             told = carried(dense.view(_BITS[dtype]).numpy() if dtype in _BITS else dense.numpy())
             strides = None if value.is_contiguous() else list(value.stride())
@@ -65,6 +77,7 @@ def pack(tree: Any) -> bytes:
         raise NotPlain(f"a {type(value).__name__} is not plain data")
 
     text = json.dumps(encode(tree)).encode()
+    more(4 * len(text))  # what unpack allows of text
     return b"".join([_HEAD.pack(_MAGIC, len(text)), text, *parts])
 
 

@@ -189,6 +189,8 @@ def _run(shell: Shell, source: str, limit: int) -> str:
     finally:
         with contextlib.suppress(KeyboardInterrupt):
             signal.signal(signal.SIGINT, signal.SIG_IGN)
+    with contextlib.suppress(Exception):
+        _forget(getattr(sys, "last_value", None))
     kept, size = [], 0
     for output in outputs:
         text = json.dumps(output, default=str)
@@ -198,6 +200,18 @@ def _run(shell: Shell, source: str, limit: int) -> str:
             break
         kept.append(text)
     return "[" + ",".join(kept) + "]"
+
+
+def _forget(error: BaseException | None) -> None:
+    # The error shown last keeps what its functions held, and so a cell's memory, until the next one: no cell needs it.
+    for _ in range(100):  # a chain may be a ring
+        if error is None:
+            return
+        for frame, _ in traceback.walk_tb(error.__traceback__):
+            with contextlib.suppress(RuntimeError):  # it still runs
+                frame.clear()
+            frame.f_locals  # noqa: B018  looked at, the copy that IPython drew is renewed: it is empty now
+        error = error.__cause__ or error.__context__
 
 
 def _error(error: BaseException) -> dict[str, Any]:
@@ -215,13 +229,9 @@ def _taken(shell: Shell, expression: str) -> tuple[Any, dict[str, Any]]:
 
 def _report(exercise: Exercise, submission: Any, inputs: dict[str, Any]) -> bytes:
     try:
-        answer = pack(act(exercise, submission, inputs))
-        if len(answer) > REPORT:
-            megabytes = f"{len(answer) >> 20} MB; at most {REPORT >> 20} MB can be judged"
-            return pack(_failed("wrong type", "", f"what came back is too large: {megabytes}"))
-        return answer
+        return pack(act(exercise, submission, inputs), REPORT)
     except (NotPlain, ValueError) as error:  # what cannot travel is no answer
-        return pack(_failed("wrong type", "", str(error)))
+        return pack(_failed("wrong type", "", f"what came back cannot be judged: {error}"))
     except BaseException as error:  # SystemExit and KeyboardInterrupt pass through act
         return pack(_failed("raised", type(error).__name__, own_traceback(error)))
 

@@ -54,7 +54,6 @@ class Setting:
     unsafe: bool
     every_cell: bool
     engine: str
-    run: str  # tells this grading from another one on the same cluster
 
     @classmethod
     def of(
@@ -62,13 +61,14 @@ class Setting:
     ) -> "Setting":
         """With this machine's version of the engine, which the workers' must equal."""
         by_id = {lab.id: lab for lab in labs}
-        return cls(by_id, expected, limits, unsafe, every_cell, versions.engine_version(), uuid4().hex)
+        return cls(by_id, expected, limits, unsafe, every_cell, versions.engine_version())
 
 
 class _Hands(WorkerPlugin):
     # A Dask worker's warm process. Dask hands the plugin to every worker, also to those that come later.
+    # name: its own, since a cluster may serve several graders at once.
     def __init__(self, setting: Setting) -> None:
-        self.setting, self.name = setting, f"course-grading-{setting.run}"
+        self.setting, self.name = setting, f"course-grading-{uuid4().hex}"
         self.worker: Worker | None = None
         self.expected: dict[str, Any] = {}
 
@@ -98,9 +98,8 @@ class _Hands(WorkerPlugin):
         return self.worker
 
 
-def _grade(run: str, lab: str, data: bytes) -> dict[str, Any]:
-    hands: _Hands = get_worker().plugins[f"course-grading-{run}"]
-    return asdict(hands.grade(lab, data))
+def _grade(hands: str, lab: str, data: bytes) -> dict[str, Any]:
+    return asdict(get_worker().plugins[hands].grade(lab, data))
 
 
 def run(tasks: Iterable[Task], setting: Setting, jobs: int, cluster: str = "") -> Iterator[tuple[str, Result]]:
@@ -111,23 +110,31 @@ def run(tasks: Iterable[Task], setting: Setting, jobs: int, cluster: str = "") -
     NotIsolated or CannotStart where no worker can work.
     """
     hand = _InHand(iter(tasks))
-    lost_since, connected = 0.0, False
+    lost_since, connected, lost = 0.0, False, 0
     while hand.more():
         try:
             with _client(cluster, jobs) as client:
                 lost_since, connected = 0.0, True
                 hands = _Hands(setting)
                 client.register_plugin(hands)
-                yield from _through(client, hand, setting.run)
-                client.unregister_worker_plugin(hands.name)
+                try:
+                    yield from _through(client, hand, hands.name)
+                finally:
+                    if cluster:  # others work there too; a scheduler that came back has never had it
+                        with contextlib.suppress(Exception):
+                            client.sync(client.scheduler.unregister_worker_plugin, name=hands.name, callback_timeout=5)
         except (OSError, TimeoutError, _Lost) as error:
             # The scheduler is gone, and with it all that it knew. What came back is kept.
-            lost_since = lost_since or time.monotonic()
-            if not cluster or not connected or time.monotonic() - lost_since > _COME_BACK_SECONDS:
-                where = cluster or "this machine"
+            lost_since, lost = lost_since or time.monotonic(), lost + 1
+            if not cluster and lost >= TRIES:
                 raise NoCluster(
-                    f"no scheduler answers at {where} ({error}): start one with `dask scheduler`, then run this again; "
-                    "what is graded so far is kept"
+                    f"the {jobs} processes that grade do not stay up on this machine ({error}): give fewer with "
+                    "--jobs, then run this again; what is graded so far is kept"
+                ) from error
+            if cluster and (not connected or time.monotonic() - lost_since > _COME_BACK_SECONDS):
+                raise NoCluster(
+                    f"no scheduler answers at {cluster} ({error}): start one with `dask scheduler`, then run this "
+                    "again; what is graded so far is kept"
                 ) from error
             hand.take_back()
             time.sleep(1)
@@ -179,7 +186,7 @@ class _InHand:
 
 
 class _Lost(Exception):
-    """Futures were cancelled: the scheduler that knew them is gone."""
+    """The scheduler that knew the futures is gone, or a local one did not start."""
 
 
 @contextlib.contextmanager
@@ -200,26 +207,27 @@ def _client(cluster: str, jobs: int) -> Iterator[Client]:
             return
         threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         options = {"threads_per_worker": 1, "processes": True, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
-        with (
-            LocalCluster(
+        try:
+            local = LocalCluster(
                 n_workers=jobs, host="127.0.0.1", silence_logs=50, env={**os.environ, **threads}, **options
-            ) as local,
-            Client(local, set_as_default=False) as client,
-        ):
+            )
+        except RuntimeError as error:  # one of its processes died while it started
+            raise _Lost(str(error)) from error
+        with local, Client(local, set_as_default=False) as client:
             yield client
 
 
-def _through(client: Client, hand: _InHand, run: str) -> Iterator[tuple[str, Result]]:
-    doing = as_completed(loop=client.loop)
+def _through(client: Client, hand: _InHand, hands: str) -> Iterator[tuple[str, Result]]:
+    doing, scheduler = as_completed(loop=client.loop), _scheduler(client)
     futures: dict[str, str] = {}  # a future's key -> the task's
 
     def submit() -> bool:
         task = hand.next()
         if task is None:
             return False
-        name = f"grade-{task.key}-{hand.tries[task.key]}"
+        name = f"{hands}-{task.key}-{hand.tries[task.key]}"
         futures[name] = task.key
-        doing.add(client.submit(_grade, run, task.lab, task.data, key=name, pure=False))
+        doing.add(client.submit(_grade, hands, task.lab, task.data, key=name, pure=False))
         return True
 
     def fill() -> None:
@@ -232,14 +240,13 @@ def _through(client: Client, hand: _InHand, run: str) -> Iterator[tuple[str, Res
         key = futures.pop(future.key)
         try:
             result, error = Result(**future.result()), None
-        except CancelledError as lost:
-            # Its worker is gone with the result, or the scheduler with all that it knew.
-            result, error = None, lost
-            _still_there(client)
-        except Exception as raised:
+        except (CancelledError, Exception) as raised:
             result, error = None, raised
         if isinstance(error, CannotStart | NotIsolated):
             raise error
+        if result is None and _scheduler(client) != scheduler:
+            # The client went over to one that came in its place. It has no workers' hands, and knows no task.
+            raise _Lost("the scheduler forgot what it was to do")
         if result is not None:
             hand.done(key)
             yield key, result
@@ -250,11 +257,11 @@ def _through(client: Client, hand: _InHand, run: str) -> Iterator[tuple[str, Res
         fill()
 
 
-def _still_there(client: Client) -> None:
+def _scheduler(client: Client) -> str:
     try:
-        client.nthreads()
+        return client.sync(client.scheduler.identity, n_workers=0)["id"]
     except Exception as error:  # whatever breaks off a talk with a scheduler that is gone
-        raise _Lost("the scheduler forgot what it was to do") from error
+        raise _Lost("the scheduler is gone") from error
 
 
 def _failed(task: Task, error: BaseException) -> Result:

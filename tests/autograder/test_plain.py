@@ -55,6 +55,17 @@ def test_other_than_plain_data_is_refused(value):
         pack(value)
 
 
+@pytest.mark.parametrize("value", [torch.ones(1).expand(1 << 40), torch.ones(4096), np.ones(2048), "x" * 4096])
+def test_what_is_too_large_is_refused_before_it_is_copied(value):
+    with pytest.raises(NotPlain, match="too large"):
+        pack({"y": value}, limit=10_000)
+
+
+@pytest.mark.parametrize("value", [torch.ones(1024), np.ones(1024), "x" * 2000])
+def test_what_is_not_too_large_is_unpacked_under_the_same_limit(value):
+    assert unpack(pack({"y": value}, limit=10_000), limit=10_000)
+
+
 def test_a_pickle_is_never_loaded():
     with pytest.raises(NotPlain):
         unpack(pickle.dumps({"a": 1}))

@@ -16,7 +16,7 @@ from autograder.paths import ROOT
 
 pytestmark = pytest.mark.xdist_group("breaking out")
 
-MARK = "987654"  # what is started sleeps so long, and is known by it
+MARK = str(10**9 + os.getpid())  # what is started sleeps so long, and is known by it
 SLEEPS = f"subprocess.Popen(['sleep', '{MARK}'], start_new_session=True)"
 
 

@@ -125,12 +125,12 @@ MEMORY = [
         shows="Error",
     ),
     cell("a huge tensor in a cell", "import torch\nx = torch.ones(40_000_000)\nx", shows="tensor"),
-    scores("a huge tensor returned", "return torch.ones(40_000_000)", status="tampered", says=""),
+    scores("a huge tensor returned", "return torch.ones(40_000_000)", status="wrong", says="wrong type"),
     scores(
         "a huge view of a small tensor returned",
         "return torch.ones(1).expand(1 << 40)",
         status="out of memory",
-        says="",
+        says="raised an error",
     ),
     # Caught, since IPython takes ten seconds and more to draw a thousand frames.
     cell(
@@ -220,7 +220,7 @@ OUTPUT = [
         shows="prints too much",
     ),
     scores("30 MB in a solution's error", "raise ValueError('x' * 30_000_000)", status="wrong", says="raised an error"),
-    scores("30 MB in a solution's result", "return 'x' * 30_000_000", status="tampered", says=""),
+    scores("30 MB in a solution's result", "return 'x' * 30_000_000", status="wrong", says="wrong type"),
 ]
 
 
