@@ -4,6 +4,7 @@ import importlib
 import inspect
 import threading
 from collections.abc import Callable
+from functools import cache
 from types import CodeType, FunctionType
 from typing import Any
 
@@ -91,6 +92,7 @@ def course_function(name: str) -> FunctionType:
     raise LookupError(f"{name} is no function that can be forbidden: write its module's full name, then its own")
 
 
+@cache
 def _raises(name: str) -> CodeType:
     # Runs with the forbidden function's own globals, so it brings along all it needs.
     space: dict[str, Any] = {}
@@ -115,6 +117,10 @@ class _Operators(TorchDispatchMode):
         super().__init__()
         self.watch = watch
         self.harmless: set[Any] = set()
+
+    @classmethod
+    def _should_skip_dynamo(cls) -> bool:
+        return False  # else the first operator loads torch's compiler: seconds, and a quarter of a process's memory
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if func not in self.harmless:

@@ -97,7 +97,7 @@ def profile(room: Room, students: int | None = None, every_cell: bool = False) -
         expected = {lab.id: opened(kept(lab.id)) for lab in labs}
         checks = {lab.id: versions.checks_version(lab) for lab in labs}
         names = sorted(folder.name for folder in (room.path / "submitted").iterdir())[:students]
-        worker = Worker(probe())
+        worker = Worker(probe(), loads=skipping.loads(labs, every_cell))
         clock, began = Clock(), time.perf_counter()
         try:
             _warm(worker)

@@ -39,18 +39,16 @@ REPORT = 64 << 20  # the most that the grader takes back (autograder.grading.rep
 _PR_SET_DUMPABLE = 4
 
 
-def serve(sockets: list[Any], settings: dict[str, Any]) -> None:
+def serve(sockets: list[Any], settings: dict[str, Any], shell: Shell) -> None:
     """Answer the grader's requests until it has no more. sockets: the notebook's, then one for each exercise.
 
-    settings: what autograder.grading.worker gives the warm process.
+    settings: what autograder.grading.worker gives the warm process. shell: one in which nothing has run.
     """
     notebook, *exercises = sockets
     for sock in sockets:
         sock.setblocking(True)
     limits = settings["limits"]
     _settle(settings)
-    shell = Shell(output_limit=limits["output_characters"])
-    shell.user_ns["__name__"] = "__main__"
     while True:
         try:
             request = _receive(notebook)

@@ -9,9 +9,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 import nbformat
-from nbgrader.api import Gradebook, MissingEntry
+from nbgrader.api import (
+    BaseCell,
+    Comment,
+    Grade,
+    Gradebook,
+    MissingEntry,
+    Notebook,
+    SubmittedAssignment,
+    SubmittedNotebook,
+)
 from nbgrader.coursedir import CourseDirectory
 from nbgrader.preprocessors import AssignLatePenalties, LimitOutput, NbGraderPreprocessor, SaveAutoGrades
 from nbgrader.utils import parse_utc
@@ -30,8 +40,38 @@ class _Save(SaveAutoGrades):
     def preprocess(self, nb, resources):
         told = resources["nbgrader"]
         self.notebook_id, self.assignment_id, self.student_id = told["notebook"], told["assignment"], told["student"]
-        self.gradebook = told["gradebook"]
+        self.gradebook = told["rows"]
         return NbGraderPreprocessor.preprocess(self, nb, resources)
+
+
+class _Rows:
+    # A submission's rows, read at once: as much of a gradebook as nbgrader's preprocessor uses. Asked cell by cell,
+    # each by six joins, they took half the time of filling a gradebook.
+    def __init__(self, book: Gradebook, submission: SubmittedAssignment) -> None:
+        self.db = self
+        self._grades, self._comments = (
+            {(notebook, cell): row for row, cell, notebook in self._named(book, submission, kind)}
+            for kind in (Grade, Comment)
+        )
+
+    @staticmethod
+    def _named(book: Gradebook, submission: SubmittedAssignment, kind: type) -> Any:
+        return (
+            book.db.query(kind, BaseCell.name, Notebook.name)
+            .join(BaseCell, BaseCell.id == kind.cell_id)
+            .join(SubmittedNotebook, SubmittedNotebook.id == kind.notebook_id)
+            .join(Notebook, Notebook.id == SubmittedNotebook.notebook_id)
+            .filter(SubmittedNotebook.assignment_id == submission.id)
+        )
+
+    def find_grade(self, cell: str, notebook: str, assignment: str, student: str) -> Grade:
+        return self._grades[notebook, cell]
+
+    def find_comment(self, cell: str, notebook: str, assignment: str, student: str) -> Comment:
+        return self._comments[notebook, cell]
+
+    def commit(self) -> None:
+        """Done once, when the whole submission is there."""
 
 
 @contextmanager
@@ -117,9 +157,9 @@ def _scores(
         for comment in notebook.comments:
             comment.auto_comment = None
     book.db.flush()
-    save, limit = _Save(config=config), LimitOutput(config=config)
+    rows, save, limit = _Rows(book, submission), _Save(config=config), LimitOutput(config=config)
     for lab, result in zip(labs, results, strict=True):
-        told = {"notebook": lab.stem, "assignment": chapter, "student": student, "gradebook": book}
+        told = {"notebook": lab.stem, "assignment": chapter, "student": student, "rows": rows}
         if result.status != "missing":
             graded = nbformat.from_dict(result.notebook)
             limit.preprocess(graded, {})

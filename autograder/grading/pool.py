@@ -18,7 +18,7 @@ from autograder import quick_start  # noqa: F401  isort: skip
 import dask
 from distributed import CancelledError, Client, LocalCluster, WorkerPlugin, as_completed, get_worker
 
-from autograder.grading import engine, versions
+from autograder.grading import engine, skipping, versions
 from autograder.grading.expectations import opened
 from autograder.grading.isolation import UNSAFE, NotIsolated, probe
 from autograder.grading.lab import Released
@@ -94,7 +94,9 @@ class _Hands(WorkerPlugin):
 
     def _hand(self) -> Worker:
         if self.worker is None:
-            self.worker = Worker(UNSAFE if self.setting.unsafe else probe(), self.setting.limits)
+            told = self.setting
+            loads = skipping.loads(told.labs.values(), told.every_cell)
+            self.worker = Worker(UNSAFE if told.unsafe else probe(), told.limits, loads)
         return self.worker
 
 

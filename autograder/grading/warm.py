@@ -8,6 +8,7 @@ When the grader is gone, so is everything here: with its first process a sandbox
 
 import contextlib
 import ctypes
+import importlib
 import io
 import json
 import os
@@ -40,7 +41,7 @@ def main() -> None:
     confined = settings["kind"] != "none"
     if confined:
         _verify(settings)
-    _preload()
+    shell = _preload(settings)
     if confined:
         # Nobody with the same user id may look into this process or change it.
         ctypes.CDLL(None).prctl(_PR_SET_DUMPABLE, 0, 0, 0, 0)
@@ -48,7 +49,7 @@ def main() -> None:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
     elif sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0)
-    keeper = _Keeper(control, settings, confined)
+    keeper = _Keeper(control, settings, confined, shell)
     control.sendall(STATUS.pack(os.getpid(), 0, 0, 1))
     while True:
         ready, _, _ = select.select([control], [], [], _WATCH_SECONDS if keeper.child else None)
@@ -70,8 +71,8 @@ def main() -> None:
 class _Keeper:
     """Starts one child at a time, watches what all its processes use, and ends them."""
 
-    def __init__(self, control: socket.socket, settings: dict[str, Any], confined: bool) -> None:
-        self.control, self.settings, self.confined = control, settings, confined
+    def __init__(self, control: socket.socket, settings: dict[str, Any], confined: bool, shell: Any) -> None:
+        self.control, self.settings, self.confined, self.shell = control, settings, confined, shell
         self.child = self.status = self.cause = 0
         self.memory = self.settings["limits"]["memory"]
         self.processes = self.settings["limits"]["processes"]
@@ -89,7 +90,7 @@ class _Keeper:
                 self.control.close()
                 from autograder.grading.child import serve
 
-                serve([socket.socket(fileno=descriptor) for descriptor in descriptors], self.settings)
+                serve([socket.socket(fileno=descriptor) for descriptor in descriptors], self.settings, self.shell)
                 code = 0
             finally:
                 os._exit(code)
@@ -178,7 +179,8 @@ def _verify(settings: dict[str, Any]) -> None:
             raise SystemExit(f"the sandbox lets {folder} be written")
 
 
-def _preload() -> None:
+def _preload(settings: dict[str, Any]) -> Any:
+    # Returns a shell in which nothing has run: each child begins with its own copy of it.
     # Before the first fork no thread may exist: a forked child would wait for one for ever.
     from autograder import quick_start  # noqa: F401  isort: skip
     import torch
@@ -208,11 +210,16 @@ def _preload() -> None:
     Shell().run("1 + 1")
     with contextlib.redirect_stdout(io.StringIO()):
         setup()
+    for module in ("torch.fx.experimental.symbolic_shapes", *settings["loads"]):  # backward() loads the first one
+        importlib.import_module(module)
+    shell = Shell(output_limit=settings["limits"]["output_characters"])
+    shell.user_ns["__name__"] = "__main__"
     # A collection in a child would touch, and so copy, all that it shares with this process.
     import gc
 
     gc.collect()
     gc.freeze()
+    return shell
 
 
 def _tidy() -> bool:

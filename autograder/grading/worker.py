@@ -64,10 +64,10 @@ class Lost(RuntimeError):
 
 
 class Worker:
-    """A warm process and at most one child of it."""
+    """A warm process and at most one child of it. loads: modules that it imports besides (skipping.loads)."""
 
-    def __init__(self, held: Isolation, limits: Limits | None = None) -> None:
-        self.isolation, self.limits = held, limits or Limits()
+    def __init__(self, held: Isolation, limits: Limits | None = None, loads: tuple[str, ...] = ()) -> None:
+        self.isolation, self.limits, self.loads = held, limits or Limits(), loads
         self._process: subprocess.Popen | None = None
         self._control: socket.socket | None = None
         self._child = 0
@@ -147,6 +147,7 @@ class Worker:
             "kind": self.isolation.kind,
             "landlock": self.isolation.landlock,
             "limits": self.limits.plain() | {"cores": os.cpu_count() or 1},
+            "loads": self.loads,
             "private": [str(classroom()), str(ROOT / "autograder" / "answers"), str(ROOT / "notebooks")],
             "room": SCRATCH,
             "scratch": self._scratch.name if self._scratch else "",
