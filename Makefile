@@ -5,11 +5,12 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help course test book serve bench bench-grading gpu clean lint
+.PHONY: help course test test-long book serve bench bench-grading gpu clean lint
 
 help:
 	@echo "make course   set up, generate notebooks, grade a sample class, build the book"
 	@echo "make test     set up, lint and test"
+	@echo "make test-long   what takes an hour: thousands of damaged hand-ins, killed graders at many moments"
 	@echo "make book     build the book only        make serve   read it on http://localhost:8000"
 	@echo "make bench    measure on this machine    make gpu     run everything that needs a GPU"
 	@echo "make bench-grading  measure grading: beside plain nbgrader, and 10,000 notebooks (hours; let nothing else run)"
@@ -29,6 +30,10 @@ course: $(READY)
 
 test: $(READY) lint
 	@$(BIN)/python -m pytest -n auto --dist loadgroup
+
+test-long: $(READY)
+	@COURSE_FUZZ_EXAMPLES=2000 COURSE_EVENT_ROUNDS=4 COURSE_EVENT_SEED=$$(date +%s) $(BIN)/python -m pytest -n auto \
+		--dist loadgroup -m "" tests/autograder/grading/test_fuzz.py tests/autograder/grading/test_events.py
 
 lint: $(READY)
 	@$(BIN)/ruff check .

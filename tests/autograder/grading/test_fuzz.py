@@ -1,6 +1,7 @@
 """Hand-ins that were damaged or doctored at random: there is always a result, and never a point without an answer.
 
-COURSE_FUZZ_EXAMPLES: how many. 60 and always the same ones in the normal suite; any other number draws new ones.
+COURSE_FUZZ_EXAMPLES: how many. 60 and always the same ones in the normal suite; where it is set, new ones are drawn, in
+parts that several workers of pytest can take.
 """
 
 import copy
@@ -28,6 +29,7 @@ from autograder.release.solutions import grade_id
 
 EXAMPLES = int(os.environ.get("COURSE_FUZZ_EXAMPLES", "60"))
 ALWAYS_THE_SAME = "COURSE_FUZZ_EXAMPLES" not in os.environ
+PARTS = 1 if ALWAYS_THE_SAME else min(8, EXAMPLES)
 
 # Code that a hand-in may hold, none of which answers anything. {name} is an exercise's, {points} what all are worth.
 HOSTILE = [
@@ -425,8 +427,9 @@ def test_what_was_found_before_does_not_come_again(grader, found):
     holds(grader, right, changed)
 
 
+@pytest.mark.parametrize("part", range(PARTS))
 @settings(
-    max_examples=EXAMPLES,
+    max_examples=-(-EXAMPLES // PARTS),
     deadline=None,
     derandomize=ALWAYS_THE_SAME,
     database=None,
@@ -434,5 +437,5 @@ def test_what_was_found_before_does_not_come_again(grader, found):
     suppress_health_check=list(HealthCheck),
 )
 @given(right=right_ones, changed=changes)
-def test_whatever_is_handed_in_has_a_result_and_no_point_is_without_an_answer(grader, right, changed):
+def test_whatever_is_handed_in_has_a_result_and_no_point_is_without_an_answer(grader, part, right, changed):
     holds(grader, right, changed)
