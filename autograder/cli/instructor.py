@@ -104,6 +104,10 @@ def grade(
     Picks up where it stopped: what was graded before, with the same checks, is not graded again. Hand-ins run
     confined: without a network, without a view of anything but the libraries, within limits.
     """
+    from autograder.grading import ahead
+
+    if not cluster:
+        ahead.begin()  # before this process loads the same
     from autograder.grading.grade import grade as run
     from autograder.grading.limits import Limits
 

@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -93,17 +94,7 @@ def grade(
         folders = _submissions(course, chapter, students)
         rows, work = _sorted_out(folders, labs, again, limits.notebook_seconds, every_cell, say)
         needed = [lab for lab in labs if any(job.lab.id == lab.id for job in work)]
-        expected = {}
-        for i, lab in enumerate(needed):
-            say("working out what is expected", i, len(needed))
-            try:
-                expected[lab.id] = kept(lab.id)
-            except OSError as error:
-                raise CannotGrade(
-                    f"what is expected of {lab.id} cannot be kept in {classroom()} ({error.strerror}): make room, "
-                    "then run this again"
-                ) from error
-        setting = pool.Setting.of(needed, expected, limits, unsafe, every_cell)
+        setting = pool.Setting.of(needed, limits, unsafe, every_cell)
         _grade_all(rows, work, setting, min(jobs or os.cpu_count() or 1, len(work)), cluster, say)
         done = Graded(chapter, rows, held)
         theirs: dict[str, list[Row]] = {}
@@ -193,12 +184,28 @@ def _read(folder: Path, lab: Released) -> Result | tuple[Path, bytes, str]:
         return engine.unread(lab, "malformed", str(error))
 
 
+def _expected(labs: list[Released], say: Say) -> dict[str, bytes]:
+    found = {}
+    for i, lab in enumerate(labs):
+        say("working out what is expected", i, len(labs))
+        try:
+            found[lab.id] = kept(lab.id)
+        except OSError as error:
+            raise CannotGrade(
+                f"what is expected of {lab.id} cannot be kept in {classroom()} ({error.strerror}): make room, "
+                "then run this again"
+            ) from error
+    return found
+
+
 def _grade_all(rows: list[Row], work: list[_Job], setting: pool.Setting, jobs: int, cluster: str, say: Say) -> None:
     by_key = {job.key: job for job in work}
     checks = {lab.id: versions.checks_version(lab) for lab in setting.labs.values()}
     looked, done = time.monotonic(), 0
     try:
-        for key, result in pool.run(_tasks(work, checks, setting.every_cell), setting, jobs, cluster):
+        tasks = _tasks(work, checks, setting.every_cell)
+        expected = cache(lambda: _expected(list(setting.labs.values()), say))
+        for key, result in pool.run(tasks, setting, expected, jobs, cluster):
             say("grading notebooks", done, len(work))
             job = by_key[key]
             if time.monotonic() - looked > _LOOK_SECONDS:

@@ -9,17 +9,18 @@ import contextlib
 import logging
 import os
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 from uuid import uuid4
 
 from autograder import quick_start  # noqa: F401  isort: skip
 import dask
+import torch
 from distributed import CancelledError, Client, LocalCluster, WorkerPlugin, as_completed, get_worker
 
-from autograder.grading import engine, skipping, versions
-from autograder.grading.expectations import opened
+from autograder.grading import ahead, engine, skipping, versions
+from autograder.grading.expectations import Expectation, opened
 from autograder.grading.isolation import UNSAFE, NotIsolated, probe
 from autograder.grading.lab import Released
 from autograder.grading.ledger import Result
@@ -46,22 +47,19 @@ class Task:
 
 @dataclass(frozen=True)
 class Setting:
-    """All that workers need to know besides the hand-ins. expected: a lab's packed expectations."""
+    """How workers are to grade."""
 
     labs: dict[str, Released]
-    expected: dict[str, bytes]
     limits: Limits
     unsafe: bool
     every_cell: bool
     engine: str
 
     @classmethod
-    def of(
-        cls, labs: list[Released], expected: dict[str, bytes], limits: Limits, unsafe: bool, every_cell: bool
-    ) -> "Setting":
+    def of(cls, labs: list[Released], limits: Limits, unsafe: bool, every_cell: bool) -> "Setting":
         """With this machine's version of the engine, which the workers' must equal."""
         by_id = {lab.id: lab for lab in labs}
-        return cls(by_id, expected, limits, unsafe, every_cell, versions.engine_version())
+        return cls(by_id, limits, unsafe, every_cell, versions.engine_version())
 
 
 class _Hands(WorkerPlugin):
@@ -70,10 +68,10 @@ class _Hands(WorkerPlugin):
     def __init__(self, setting: Setting) -> None:
         self.setting, self.name = setting, f"course-grading-{uuid4().hex}"
         self.worker: Worker | None = None
-        self.expected: dict[str, Any] = {}
 
     def setup(self, worker: Any) -> None:
-        self.worker, self.expected = None, {}
+        torch.set_num_threads(1)
+        self.worker = None
         # What cannot start says so when it is asked to grade: then its words reach whoever asked.
         with contextlib.suppress(CannotStart, NotIsolated, OSError):
             self._hand().start()
@@ -82,15 +80,12 @@ class _Hands(WorkerPlugin):
         if self.worker is not None:
             self.worker.close()
 
-    def grade(self, lab: str, data: bytes) -> Result:
+    def grade(self, lab: str, data: bytes, expected: dict[str, Expectation]) -> Result:
         """In the worker's one thread, so one notebook at a time."""
         told = self.setting
         if versions.engine_version() != told.engine:
             raise CannotStart("this worker has another version of the course than the grader: install the same")
-        hand = self._hand()
-        if lab not in self.expected:
-            self.expected[lab] = opened(told.expected[lab])
-        return engine.grade_notebook(data, told.labs[lab], self.expected[lab], hand, told.every_cell)
+        return engine.grade_notebook(data, told.labs[lab], expected, self._hand(), told.every_cell)
 
     def _hand(self) -> Worker:
         if self.worker is None:
@@ -100,13 +95,29 @@ class _Hands(WorkerPlugin):
         return self.worker
 
 
+class _Expected(WorkerPlugin):
+    # What is expected, by lab. It comes after the hands: while it is worked out, they get ready.
+    def __init__(self, hands: _Hands, packed: dict[str, bytes]) -> None:
+        self.name, self.packed = f"{hands.name}-expected", packed
+        self.opened: dict[str, dict[str, Expectation]] = {}
+
+    def of(self, lab: str) -> dict[str, Expectation]:
+        if lab not in self.opened:
+            self.opened[lab] = opened(self.packed[lab])
+        return self.opened[lab]
+
+
 def _grade(hands: str, lab: str, data: bytes) -> dict[str, Any]:
-    return asdict(get_worker().plugins[hands].grade(lab, data))
+    plugins = get_worker().plugins
+    return asdict(plugins[hands].grade(lab, data, plugins[f"{hands}-expected"].of(lab)))
 
 
-def run(tasks: Iterable[Task], setting: Setting, jobs: int, cluster: str = "") -> Iterator[tuple[str, Result]]:
+def run(
+    tasks: Iterable[Task], setting: Setting, expected: Callable[[], dict[str, bytes]], jobs: int, cluster: str = ""
+) -> Iterator[tuple[str, Result]]:
     """Grade: each task's key and result, as they come. cluster: a scheduler's address; "" for `jobs` processes here.
 
+    expected: works out a lab's packed expectations, by lab; asked when the workers have begun to get ready.
     Tasks are taken one by one as workers get free: a class of any size needs no more memory than a small one. A task
     that failed TRIES times has the status "infrastructure". Raises NoCluster where the scheduler is gone for good,
     NotIsolated or CannotStart where no worker can work.
@@ -120,11 +131,13 @@ def run(tasks: Iterable[Task], setting: Setting, jobs: int, cluster: str = "") -
                 hands = _Hands(setting)
                 client.register_plugin(hands)
                 try:
+                    client.register_plugin(_Expected(hands, expected()))
                     yield from _through(client, hand, hands.name)
                 finally:
                     if cluster:  # others work there too; a scheduler that came back has never had it
-                        with contextlib.suppress(Exception):
-                            client.sync(client.scheduler.unregister_worker_plugin, name=hands.name, callback_timeout=5)
+                        for name in (hands.name, f"{hands.name}-expected"):
+                            with contextlib.suppress(Exception):
+                                client.sync(client.scheduler.unregister_worker_plugin, name=name, callback_timeout=5)
         except (OSError, TimeoutError, _Lost) as error:
             # The scheduler is gone, and with it all that it knew. What came back is kept.
             lost_since, lost = lost_since or time.monotonic(), lost + 1
@@ -198,6 +211,7 @@ def _client(cluster: str, jobs: int) -> Iterator[Client]:
         "distributed.admin.tick.limit": "1h",
         "distributed.comm.timeouts.connect": "10s",
         "distributed.worker.daemon": False,
+        "distributed.worker.multiprocessing-method": ahead.METHOD,
     }
     # What Dask logs of a lost connection is told in one sentence by whoever catches it.
     for name in ("distributed", "distributed.client", "distributed.core", "distributed.comm", "tornado.application"):
@@ -207,6 +221,7 @@ def _client(cluster: str, jobs: int) -> Iterator[Client]:
             with Client(cluster, timeout=10, set_as_default=False) as client:
                 yield client
             return
+        ahead.begin()
         threads = {"OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
         options = {"threads_per_worker": 1, "processes": True, "memory_limit": 0, "dashboard_address": "127.0.0.1:0"}
         try:

@@ -186,8 +186,12 @@ def warm_processes(process: subprocess.Popen) -> list[psutil.Process]:
     return found
 
 
-def dask_workers(process: subprocess.Popen) -> list[psutil.Process]:
-    return [child for child, words in below(process) if "--multiprocessing-fork" in words]
+def dask_workers(process) -> list[psutil.Process]:
+    """Forked from a server of the grader's (which has the same words), or started by a cluster's `dask worker`."""
+    forked = [child for child, words in below(process) if "multiprocessing.forkserver" in " ".join(words)]
+    servers = {child.pid for child in forked}
+    started = [child for child, words in below(process) if "--multiprocessing-fork" in words]
+    return started + [child for child in forked if child.ppid() in servers]
 
 
 # --- the grader killed ------------------------------------------------------------------------------------------------
@@ -389,7 +393,11 @@ def tasks_of(room) -> tuple[list[pool.Task], pool.Setting]:
     """The class's readable hand-ins as the pool takes them, each under its student's name."""
     files = sorted((room.path / "submitted").glob(f"*/{CHAPTER}/*.ipynb"))
     tasks = [pool.Task(file.parent.parent.name, LAB, file.read_bytes()) for file in files]
-    return tasks, pool.Setting.of([room.lab], {LAB: kept(LAB)}, Limits(notebook_seconds=240.0), False, False)
+    return tasks, pool.Setting.of([room.lab], Limits(notebook_seconds=240.0), False, False)
+
+
+def expected() -> dict[str, bytes]:
+    return {LAB: kept(LAB)}
 
 
 def told_by(results) -> str:
@@ -404,9 +412,9 @@ def told_by(results) -> str:
 def test_in_any_order_with_any_number_of_workers_and_delivered_twice_the_results_are_the_same(the_class):
     tasks, setting = tasks_of(the_class)
     chance = random.Random(SEED)
-    straight = told_by(pool.run(tasks, setting, 1))
+    straight = told_by(pool.run(tasks, setting, expected, 1))
     chance.shuffle(twice := [*tasks, *tasks])
-    assert told_by(pool.run(twice, setting, 2)) == straight, f"COURSE_EVENT_SEED={SEED}"
+    assert told_by(pool.run(twice, setting, expected, 2)) == straight, f"COURSE_EVENT_SEED={SEED}"
     of = {task.key: json.loads(straight)[task.key] for task in tasks}
     assert of["twin a"] == of["twin b"]
 
@@ -414,13 +422,13 @@ def test_in_any_order_with_any_number_of_workers_and_delivered_twice_the_results
 def test_results_that_were_lost_with_their_workers_are_made_again(the_class):
     tasks, setting = tasks_of(the_class)
     tasks = [task for task in tasks if task.key != "cut"][:5]
-    mine = psutil.Process()
-    before = {child.pid for child in mine.children()}
-    coming = pool.run(tasks, setting, 2)
+    mine = SimpleNamespace(pid=os.getpid())
+    before = {worker.pid for worker in dask_workers(mine)}
+    coming = pool.run(tasks, setting, expected, 2)
     results = [next(coming)]
     # By now the workers have computed all that they have in hand, and hold it: nobody has asked for it yet.
     time.sleep(6)
-    workers = [c for c in mine.children() if c.pid not in before and "--multiprocessing-fork" in c.cmdline()]
+    workers = [worker for worker in dask_workers(mine) if worker.pid not in before]
     assert len(workers) == 2
     for worker in workers:
         worker.kill()
@@ -597,9 +605,9 @@ def test_two_courses_grade_on_one_cluster_at_once(the_class, cluster):
     # its own settings: in the other's, hidden cases and limits are others.
     other = dataclasses.replace(setting, limits=Limits(notebook_seconds=200.0))
     others = [dataclasses.replace(t, key=f"other {t.key}") for t in tasks]
-    first = pool.run(tasks, setting, 2, cluster.address)
+    first = pool.run(tasks, setting, expected, 2, cluster.address)
     mine = [next(first)]
-    second = pool.run(others, other, 2, cluster.address)
+    second = pool.run(others, other, expected, 2, cluster.address)
     theirs = [next(second), *second]
     mine += first
     assert len(mine) == len(theirs) == len(tasks)
