@@ -11,12 +11,11 @@ import torch
 
 from autograder.bench import against_nbgrader, many, profile, scaling
 from autograder.bench.watching import cores
-from autograder.facts import chapters
 from autograder.release.measure import RESULTS, machine
 
 # From the shortest to the longest: what is wrong shows early.
 PARTS: dict[str, ModuleType] = {part.NAME: part for part in (profile, scaling, against_nbgrader, many)}
-SEED = 1
+CHAPTER, SEED = "ch01_attention", 1  # results of one year compare with those of another
 
 
 def measure(only: tuple[str, ...] = (), students: int | None = None, results: Path = RESULTS) -> int:
@@ -39,10 +38,9 @@ def measure(only: tuple[str, ...] = (), students: int | None = None, results: Pa
 
 def run(name: str, students: int) -> dict[str, Any]:
     """One part in a temporary folder; its result with machine, versions and settings."""
-    chapter = next(chapter.folder for chapter in chapters() if chapter.labs)
     with tempfile.TemporaryDirectory(prefix="grading-bench-", ignore_cleanup_errors=True) as folder:
-        found = PARTS[name].measure(Path(folder), chapter, students, SEED)
-    told = {"part": name, "chapter": chapter, "students": students, "seed": SEED, "cores": cores()}
+        found = PARTS[name].measure(Path(folder), CHAPTER, students, SEED)
+    told = {"part": name, "chapter": CHAPTER, "students": students, "seed": SEED, "cores": cores()}
     return {**machine(torch.device("cpu")), **told, **found}
 
 

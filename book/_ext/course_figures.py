@@ -19,6 +19,7 @@ from book._ext.results import RESULTS
 from source.plots import THEMES
 
 PLOTS = ROOT / "source" / "plots.py"
+DRAWING = ROOT / "book" / "drawing.py"
 
 
 class BadFigure(ValueError):
@@ -27,32 +28,45 @@ class BadFigure(ValueError):
 
 @cache
 def _module(file: Path) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(f"figures_of_{file.parent.name}", file)
+    spec = importlib.util.spec_from_file_location(f"{file.stem}_of_{file.parent.name}", file)
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
 
 
+def figures_file(chapter: str, name: str) -> Path:
+    """The file of a chapter that defines a figure: figures.py, or a page's own figures_PAGE.py. Raises BadFigure."""
+    files = sorted((BOOK / chapter).glob("figures*.py"))
+    found = [f for f in files if f"\ndef {name}(" in "\n" + f.read_text(encoding="utf-8")]
+    where = (BOOK / chapter).relative_to(ROOT)
+    if not found or name.startswith("_"):
+        raise BadFigure(
+            f"{where} has no figure {name!r}: write a function of that name that returns a Figure, in figures.py or "
+            "in the page's figures_PAGE.py"
+        )
+    if len(found) > 1:
+        raise BadFigure(f"{where} has two figures {name!r}, in {' and '.join(f.name for f in found)}: rename one")
+    return found[0]
+
+
 def figure(chapter: str, name: str) -> tuple[Callable, str]:
     """The function that draws a chapter's figure, and its alt text, which is its docstring. Raises BadFigure."""
-    file = BOOK / chapter / "figures.py"
-    where = file.relative_to(ROOT)
-    draw = getattr(_module(file), name, None) if file.is_file() else None
-    if not callable(draw) or name.startswith("_"):
-        raise BadFigure(f"{where} has no figure {name!r}: write a function of that name that returns a Figure")
+    file = figures_file(chapter, name)
+    draw = getattr(_module(file), name)
     alt = " ".join((draw.__doc__ or "").split())
     if not alt:
+        where = file.relative_to(ROOT)
         raise BadFigure(f"{where}: {name} lacks its alt text: say in its docstring what the figure shows")
     return draw, alt
 
 
-def _reads_results(chapter: str) -> bool:
-    return "book._ext.results" in (BOOK / chapter / "figures.py").read_text(encoding="utf-8")
+def _reads_results(file: Path) -> bool:
+    return "book._ext.results" in file.read_text(encoding="utf-8")
 
 
-def _results(chapter: str) -> list[Path]:
+def _results(file: Path) -> list[Path]:
     # Which of the measured results a drawing shows is not looked at: they are few.
-    return sorted(RESULTS.glob("*.json")) if _reads_results(chapter) else []
+    return sorted(RESULTS.glob("*.json")) if _reads_results(file) else []
 
 
 def drawn(chapter: str, name: str, theme: str) -> Path:
@@ -60,7 +74,8 @@ def drawn(chapter: str, name: str, theme: str) -> Path:
     import matplotlib
 
     draw, _ = figure(chapter, name)
-    code = [file.read_bytes() for file in (BOOK / chapter / "figures.py", PLOTS, *_results(chapter))]
+    home = figures_file(chapter, name)
+    code = [file.read_bytes() for file in (home, PLOTS, DRAWING, *_results(home))]
     stamp = f"<!-- {hashlib.sha256(b''.join([*code, matplotlib.__version__.encode()])).hexdigest()} -->\n"
     file = BOOK / chapter / "figures" / f"{name}-{theme}.svg"
     if not file.exists() or not file.read_text(encoding="utf-8").endswith(stamp):
@@ -107,9 +122,10 @@ class CourseFigure(SphinxDirective):
             _, alt = figure(chapter, name)
         except BadFigure as error:
             raise self.error(str(error)) from error
-        for file in (BOOK / chapter / "figures.py", PLOTS):
+        home = figures_file(chapter, name)
+        for file in (home, PLOTS, DRAWING):
             self.env.note_dependency(str(file))
-        if _reads_results(chapter):
+        if _reads_results(home):
             self.env.note_reread()  # a result that is not there yet cannot be a dependency
         shown = nodes.figure(classes=["course-figure"], align="center")
         drawings = []

@@ -2,10 +2,10 @@
 
 import matplotlib.pyplot as plt
 import numpy as np
-from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import FancyArrowPatch, Rectangle
+from matplotlib.patches import Rectangle
 
+from book.drawing import arrow, blank, box, ink
 from source.plots import BLUE, GREEN, ORANGE, PINK, RED, heatmap
 
 # The lookup that runs through the chapter: a query, three keys, and a value (a mass in kg) for each key.
@@ -26,29 +26,6 @@ def _causal(scores: np.ndarray) -> np.ndarray:
     return np.where(np.tril(np.ones(scores.shape[-2:], dtype=bool)), scores, -np.inf)
 
 
-def _ink() -> str:
-    return plt.rcParams["text.color"]
-
-
-def _arrow(ax: Axes, start: tuple[float, float], end: tuple[float, float], **line: object) -> None:
-    options = {"color": _ink(), "lw": 1.4, "mutation_scale": 12, "shrinkA": 0, "shrinkB": 0, "arrowstyle": "-|>"} | line
-    ax.add_patch(FancyArrowPatch(start, end, **options))
-
-
-def _box(ax: Axes, x: float, y: float, width: float, height: float, colour: str, label: str = "") -> None:
-    """A rectangle of the colour, lightly filled, centred on (x, y)."""
-    corner = (x - width / 2, y - height / 2)
-    ax.add_patch(Rectangle(corner, width, height, facecolor=colour, alpha=0.28, edgecolor="none"))
-    ax.add_patch(Rectangle(corner, width, height, fill=False, edgecolor=colour, lw=1.6))
-    if label:
-        ax.text(x, y, label, ha="center", va="center", fontsize=11)
-
-
-def _blank(ax: Axes, width: float, height: float) -> None:
-    ax.set(xlim=(0, width), ylim=(0, height))
-    ax.set_axis_off()
-
-
 # --- attention_intuition ---------------------------------------------------------------------------------------------
 
 
@@ -61,26 +38,26 @@ def one_vector_or_all() -> Figure:
     scores = np.array([[3.0, 1, 0, 0], [1, 3, 0, 0], [0, 1, 2, 2], [0, 0, 2.5, 2.5]])
     weights = _softmax(scores)
     fig, (top, low) = plt.subplots(2, 1, figsize=(6.5, 5.6))
-    _blank(top, 10, 4.1)
+    blank(top, 10, 4.1)
     xs = np.array([1.0, 2.6, 4.2, 5.8])
     for x, word in zip(xs, source, strict=True):
-        _box(top, x, 0.75, 1.25, 0.7, BLUE, word)
+        box(top, x, 0.75, 1.25, 0.7, BLUE, word)
     for x in xs[:-1]:
-        _arrow(top, (x + 0.66, 0.75), (x + 0.94, 0.75))
-    _box(top, 8.3, 2.05, 2.3, 0.75, RED, "one vector")
-    _arrow(top, (6.45, 0.75), (7.5, 1.64))
+        arrow(top, (x + 0.66, 0.75), (x + 0.94, 0.75))
+    box(top, 8.3, 2.05, 2.3, 0.75, RED, "one vector")
+    arrow(top, (6.45, 0.75), (7.5, 1.64))
     for x, word in zip(xs, target, strict=True):
-        _box(top, x, 3.35, 1.25, 0.7, GREEN, word)
+        box(top, x, 3.35, 1.25, 0.7, GREEN, word)
     for x in xs[:-1]:
-        _arrow(top, (x + 0.66, 3.35), (x + 0.94, 3.35))
-    _arrow(top, (7.14, 2.2), (xs[0] + 0.35, 2.98), connectionstyle="arc3,rad=0.05")
+        arrow(top, (x + 0.66, 3.35), (x + 0.94, 3.35))
+    arrow(top, (7.14, 2.2), (xs[0] + 0.35, 2.98), connectionstyle="arc3,rad=0.05")
     top.text(0.35, 2.05, "without attention", fontsize=11, fontweight="bold")
 
-    _blank(low, 10, 4.1)
+    blank(low, 10, 4.1)
     for x, word in zip(xs, source, strict=True):
-        _box(low, x, 0.75, 1.25, 0.7, BLUE, word)
+        box(low, x, 0.75, 1.25, 0.7, BLUE, word)
     for x, word in zip(xs, target, strict=True):
-        _box(low, x, 3.35, 1.25, 0.7, GREEN, word)
+        box(low, x, 3.35, 1.25, 0.7, GREEN, word)
     for t, above in enumerate(xs):
         for s, below in enumerate(xs):
             weight = weights[t, s]
@@ -168,16 +145,16 @@ def dot_product_as_similarity() -> Figure:
     fig, ax = plt.subplots(figsize=(6.0, 5.2))
     direction = QUERY / np.linalg.norm(QUERY)
     end = 1.45 * direction * np.sqrt(2)
-    ax.plot([0, end[0]], [0, end[1]], color=_ink(), lw=1, ls=":")
+    ax.plot([0, end[0]], [0, end[1]], color=ink(), lw=1, ls=":")
     for key, animal, colour, at in zip(
         KEYS, ANIMALS, (BLUE, ORANGE, PINK), ((1.26, 0.74), (1.05, -0.12), (1.06, -1.0)), strict=True
     ):
         foot = (key @ direction) * direction
         ax.plot([key[0], foot[0]], [key[1], foot[1]], color=colour, lw=1.4, ls="--")
         ax.plot(*foot, "o", color=colour, ms=6, zorder=4)
-        _arrow(ax, (0, 0), tuple(key), color=colour, lw=2.6, mutation_scale=16)
-        ax.text(*at, f"{animal}: q·k = {key @ QUERY:.0f}", color=_ink(), va="center")
-    _arrow(ax, (0, 0), tuple(QUERY), lw=2.6, mutation_scale=16)
+        arrow(ax, (0, 0), tuple(key), color=colour, lw=2.6, mutation_scale=16)
+        ax.text(*at, f"{animal}: q·k = {key @ QUERY:.0f}", color=ink(), va="center")
+    arrow(ax, (0, 0), tuple(QUERY), lw=2.6, mutation_scale=16)
     ax.text(0.98, 1.12, "query: kitten", ha="right", va="bottom")
     ax.axhline(0, color=plt.rcParams["grid.color"], lw=0.8, zorder=0)
     ax.axvline(0, color=plt.rcParams["grid.color"], lw=0.8, zorder=0)
@@ -198,10 +175,10 @@ def attention_shapes() -> Figure:
     unit = 0.42
     t, s, d = 3 * unit, 5 * unit, 2 * unit
     fig, ax = plt.subplots(figsize=(6.5, 5.2))
-    _blank(ax, 8.4, 6.7)
+    blank(ax, 8.4, 6.7)
 
     def block(x: float, y: float, height: float, width: float, colour: str, name: str, shape: str) -> None:
-        _box(ax, x, y, width, height, colour, name)
+        box(ax, x, y, width, height, colour, name)
         ax.text(x, y - height / 2 - 0.14, shape, ha="center", va="top", fontsize=10.5)
 
     top, low = 5.15, 1.75
@@ -210,7 +187,7 @@ def attention_shapes() -> Figure:
     block(3.2, top, d, s, ORANGE, "Kᵀ", "(D, S)")
     ax.text(4.75, top, "=", ha="center", va="center", fontsize=15)
     block(6.4, top, t, s, GREEN, "scores", "(T, S)")
-    _arrow(ax, (6.4, top - t / 2 - 0.55), (1.6, low + t / 2 + 0.15), connectionstyle="arc3,rad=-0.08")
+    arrow(ax, (6.4, top - t / 2 - 0.55), (1.6, low + t / 2 + 0.15), connectionstyle="arc3,rad=-0.08")
     ax.text(0.75, 3.72, "÷ √D, mask, softmax over S", fontsize=11, ha="left", va="center")
     block(1.4, low, t, s, GREEN, "weights", "(T, S)")
     ax.text(3.0, low, "@", ha="center", va="center", fontsize=15)
@@ -268,11 +245,11 @@ def mask_steps() -> Figure:
         heatmap(ax, np.where(np.isfinite(matrix), matrix, np.nan), words, words, low=low, high=high)
         for (t, s), value in np.ndenumerate(matrix):
             if np.isinf(value):
-                ax.text(s, t, "−∞", ha="center", va="center", color=_ink(), fontsize=12)
+                ax.text(s, t, "−∞", ha="center", va="center", color=ink(), fontsize=12)
                 continue
-            ink = "white" if value < (low + high) / 2 else "black"
+            text = "white" if value < (low + high) / 2 else "black"
             shown = f"{value:.0f}".replace("-", "−") if name == "scores" else f"{value:.2f}"
-            ax.text(s, t, shown, ha="center", va="center", color=ink)
+            ax.text(s, t, shown, ha="center", va="center", color=text)
         ax.set_title(name, fontsize=11)
     axes[1].set_ylabel("")
     fig.tight_layout()
@@ -355,27 +332,27 @@ def split_heads() -> Figure:
     bad = x.reshape(heads, length, head_width)
     colours = (BLUE, ORANGE, GREEN)
     fig, ax = plt.subplots(figsize=(6.5, 5.0))
-    _blank(ax, 9.6, 7.6)
+    blank(ax, 9.6, 7.6)
 
     def cells(block: np.ndarray, x0: float, y0: float) -> None:
         for (row, column), number in np.ndenumerate(block):
             token = number // width
-            _box(ax, x0 + column * 0.8 + 0.4, y0 - row * 0.72 - 0.36, 0.76, 0.66, colours[token], f"{number}")
+            box(ax, x0 + column * 0.8 + 0.4, y0 - row * 0.72 - 0.36, 0.76, 0.66, colours[token], f"{number}")
 
     cells(x, 0.75, 4.9)
     for token in range(length):
         ax.text(0.6, 4.9 - token * 0.72 - 0.36, f"token {token}", ha="right", va="center", fontsize=10, rotation=0)
     ax.text(2.35, 5.1, "x: (T, C)", ha="center", fontsize=11)
     for y0, block, name, colour in (
-        (6.75, good, ".view(B, T, H, D).transpose(1, 2)", _ink()),
-        (2.75, bad, ".view(B, H, T, D)   wrong", _ink()),
+        (6.75, good, ".view(B, T, H, D).transpose(1, 2)", ink()),
+        (2.75, bad, ".view(B, H, T, D)   wrong", ink()),
     ):
         ax.text(7.3, y0 + 0.5, name, ha="center", fontsize=10, family="monospace", color=colour)
         for h in range(heads):
             cells(block[h], 5.5 + h * 2.0, y0)
             ax.text(6.3 + h * 2.0, y0 - 2.3, f"head {h}", ha="center", va="top", fontsize=10)
-    _arrow(ax, (4.1, 4.2), (5.3, 5.5))
-    _arrow(ax, (4.1, 3.5), (5.3, 1.9))
+    arrow(ax, (4.1, 4.2), (5.3, 5.5))
+    arrow(ax, (4.1, 3.5), (5.3, 1.9))
     ax.set_xlim(-0.6, 10.1)
     fig.tight_layout()
     return fig

@@ -1,6 +1,7 @@
 """Every figure that a page shows exists, is described in words, and is drawn in both themes, always the same."""
 
 import re
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,18 @@ def test_a_figure_is_drawn_again_only_when_its_code_changes(monkeypatch, tmp_pat
     assert drawn(chapter, "dot", "light").read_text(encoding="utf-8") == kept
     code.write_text(code.read_text() + "# changed\n")
     assert drawn(chapter, "dot", "light").read_text(encoding="utf-8") != kept
+
+
+def test_a_page_may_have_a_file_of_its_own_for_its_figures_and_a_name_is_drawn_once(monkeypatch, tmp_path):
+    monkeypatch.setattr(course_figures, "BOOK", tmp_path)
+    monkeypatch.setattr(course_figures, "ROOT", tmp_path)
+    (tmp_path / "ch98_x").mkdir()
+    for name in ("figures.py", "figures_page.py"):
+        (tmp_path / "ch98_x" / name).write_text(f'def {Path(name).stem}_own():\n    """A dot."""\n')
+        assert figure("ch98_x", f"{Path(name).stem}_own")[1] == "A dot."
+    (tmp_path / "ch98_x" / "figures_other.py").write_text('def figures_page_own():\n    """A dot."""\n')
+    with pytest.raises(BadFigure, match="rename one"):
+        figure("ch98_x", "figures_page_own")
 
 
 def test_the_same_code_draws_the_same_file(tmp_path):
