@@ -82,6 +82,18 @@ FORBIDDEN_CALLS = {
         *[torch.ones(1, 2, 2)] * 3
     ),
     "multi_head_attention_forward": lambda: torch.nn.MultiheadAttention(2, 1)(*[torch.ones(1, 2, 2)] * 3),
+    "layer_norm": lambda: torch.nn.LayerNorm(2)(torch.ones(3, 2)),
+    "native_layer_norm": lambda: torch.ops.aten.native_layer_norm(torch.ones(3, 2), [2], None, None, 1e-5),
+    "rms_norm": lambda: torch.nn.RMSNorm(2)(torch.ones(3, 2)),
+    "batch_norm": lambda: torch.nn.BatchNorm1d(3)(torch.ones(1, 3, 2)),
+    "group_norm": lambda: torch.nn.GroupNorm(1, 2)(torch.ones(3, 2)),
+    "instance_norm": lambda: torch.nn.InstanceNorm1d(3)(torch.ones(1, 3, 2)),
+    "var": lambda: torch.ones(3, 2).var(-1),
+    "std": lambda: torch.std(torch.ones(3, 2), -1),
+    "var_mean": lambda: torch.var_mean(torch.ones(3, 2)),
+    "std_mean": lambda: torch.std_mean(torch.ones(3, 2)),
+    "grad": lambda: torch.autograd.grad(torch.ones(2, requires_grad=True).sum(), [torch.ones(2)]),
+    "backward": lambda: torch.ones(2, requires_grad=True).sum().backward(),
 }
 
 
