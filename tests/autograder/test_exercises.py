@@ -81,6 +81,7 @@ FORBIDDEN_CALLS = {
     "scaled_dot_product_attention": lambda: torch.nn.functional.scaled_dot_product_attention(
         *[torch.ones(1, 2, 2)] * 3
     ),
+    "gelu": lambda: torch.nn.functional.gelu(torch.ones(2)),
     "multi_head_attention_forward": lambda: torch.nn.MultiheadAttention(2, 1)(*[torch.ones(1, 2, 2)] * 3),
 }
 
