@@ -76,7 +76,7 @@ def test_the_gated_network_equals_llamas():
     from transformers.models.llama.modeling_llama import LlamaMLP
 
     torch.manual_seed(0)
-    theirs = LlamaMLP(LlamaConfig(hidden_size=12, intermediate_size=matched_hidden(12), hidden_act="silu"))
+    theirs = LlamaMLP(LlamaConfig(hidden_size=12, intermediate_size=matched_hidden(12), num_attention_heads=2))
     ours = SwiGLU(12, matched_hidden(12))
     names = {"W_gate": "gate_proj", "W_up": "up_proj", "W_down": "down_proj"}
     ours.load_state_dict({f"{n}.weight": getattr(theirs, t).weight for n, t in names.items()})
