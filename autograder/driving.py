@@ -1,4 +1,4 @@
-"""Small helpers with which checks drive a layer that the student wrote: given weights in, gradients out. It judges nothing."""
+"""Drives a layer that the student wrote: given weights go in, outputs and gradients come out. It judges nothing."""
 
 import torch
 from torch import nn

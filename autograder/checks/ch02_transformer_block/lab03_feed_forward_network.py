@@ -103,8 +103,8 @@ feed_forward = Exercise(
     forbids=("source.blocks.feed_forward.FeedForward.forward", "source.blocks.feed_forward.feed_forward_naive"),
     hints=(
         "Three steps, two of them matrices. Which of the three is applied to the wide vector?",
-        "`nn.Linear(width, hidden)` works on the last dimension and leaves all in front alone; keep the activation as an "
-        "attribute.",
+        "`nn.Linear(width, hidden)` works on the last dimension and leaves all in front alone; keep the activation as "
+        "an attribute.",
         "W_in: Linear(width, hidden); W_out: Linear(hidden, width); forward: W_out(activation(W_in(x))).",
     ),
 )
