@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 # What runs and judges. How hand-ins are collected, and results shown or exported, changes no result.
 ENGINE = (
-    *("acting", "cases", "checking", "exercise", "forbids", "judging", "launch", "plain", "quick_start"),
+    *("acting", "cases", "checking", "driving", "exercise", "forbids", "judging", "launch", "plain", "quick_start"),
     *("registry", "running", "store", "verdict", "release/expected", "release/solutions"),
     *("grading/child", "grading/engine", "grading/expectations", "grading/handin", "grading/isolation"),
     *("grading/lab", "grading/limits", "grading/merging", "grading/released", "grading/reports"),

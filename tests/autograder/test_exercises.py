@@ -81,6 +81,7 @@ FORBIDDEN_CALLS = {
     "scaled_dot_product_attention": lambda: torch.nn.functional.scaled_dot_product_attention(
         *[torch.ones(1, 2, 2)] * 3
     ),
+    "gelu": lambda: torch.nn.functional.gelu(torch.ones(2)),
     "multi_head_attention_forward": lambda: torch.nn.MultiheadAttention(2, 1)(*[torch.ones(1, 2, 2)] * 3),
     "layer_norm": lambda: torch.nn.LayerNorm(2)(torch.ones(3, 2)),
     "native_layer_norm": lambda: torch.ops.aten.native_layer_norm(torch.ones(3, 2), [2], None, None, 1e-5),

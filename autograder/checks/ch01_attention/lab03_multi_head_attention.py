@@ -5,6 +5,7 @@ from torch import nn
 
 from autograder.acting import WrongType
 from autograder.cases import Draw
+from autograder.driving import gradient, loaded
 from autograder.exercise import Case, Exercise
 
 
@@ -109,26 +110,6 @@ def _layer_cases():
     ]
 
 
-def loaded(layer, state):
-    """The layer with the given weights. Raises WrongType if its parameters have other names or shapes."""
-    wanted = {name: tuple(value.shape) for name, value in state.items()}
-    found = {name: tuple(value.shape) for name, value in layer.state_dict().items()}
-    if found != wanted:
-        missing = [f"{n} {s}" for n, s in wanted.items() if found.get(n) != s]
-        extra = [f"{n} {s}" for n, s in found.items() if wanted.get(n) != s]
-        raise WrongType(
-            f"the layer's parameters are not the lab's. Missing: {', '.join(missing) or 'none'}. "
-            f"Not expected: {', '.join(extra) or 'none'}"
-        )
-    layer.to(next(iter(state.values())).dtype)
-    layer.load_state_dict(state)
-    return layer
-
-
-def _gradient(leaf):
-    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
-
-
 def _layer_act(f, i):
     x = i["x"].detach().requires_grad_()
     told = {}
@@ -143,11 +124,11 @@ def _layer_act(f, i):
     outputs = {"out": result[0], "weights": result[1]}
     if i["upstream"] is not None:
         result[0].backward(i["upstream"])
-        outputs["gradient of x"] = _gradient(x)
+        outputs["gradient of x"] = gradient(x)
         if "context" in told:
-            outputs["gradient of context"] = _gradient(told["context"])
+            outputs["gradient of context"] = gradient(told["context"])
         named = dict(layer.named_parameters())
-        outputs |= {f"gradient of {name}": _gradient(named[name]) for name in i["state"]}
+        outputs |= {f"gradient of {name}": gradient(named[name]) for name in i["state"]}
     if i.get("then an empty batch"):
         outputs["out of an empty batch"] = layer(x.detach()[:0])[0]
     return outputs
