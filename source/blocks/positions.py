@@ -15,6 +15,7 @@ Sources:
 """
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -146,6 +147,23 @@ def interleaved_to_halves_naive(weight: Tensor, heads: int) -> Tensor:
             rows[h * D + i] = weight[h * D + 2 * i]
             rows[h * D + D // 2 + i] = weight[h * D + 2 * i + 1]
     return rows
+
+
+def is_relative(scores: Callable[[Tensor, Tensor, Tensor, Tensor], Tensor], tolerance: float = 0.01) -> bool:
+    """Whether scores depend on positions, and on nothing of them but the distance between query and key.
+
+    scores: (q (T, D), k (S, D), q_positions (T,), k_positions (S,)) -> (T, S). Tried on random vectors of width 32 at
+    positions up to 4,000: moving both sides together must change no score by more than the tolerance, moving the
+    queries alone must change one. It cannot see a distance that is wrong by the same amount everywhere.
+    """
+    generator = torch.Generator().manual_seed(11)
+    q, k = torch.randn(6, 32, generator=generator), torch.randn(9, 32, generator=generator)
+    t, s = torch.arange(6) + 4, torch.arange(9)
+
+    def change(a: int, b: int) -> float:
+        return (scores(q, k, t + a, s + b) - scores(q, k, t, s)).abs().max().item()
+
+    return all(change(n, n) <= tolerance for n in (1, 2, 17, 300, 1000, 3980)) and change(2, 0) > tolerance
 
 
 def _head_width(weight: Tensor, heads: int) -> int:

@@ -64,7 +64,9 @@ def test_angles_follow_the_positions_they_are_given(shape):
     assert angles.shape == (*shape, 3)
     assert angles.dtype == torch.float32
     for i in range(3):
-        torch.testing.assert_close(angles[..., i].double(), positions * 100.0 ** (-2 * i / 6), rtol=1e-6, atol=0)
+        torch.testing.assert_close(
+            angles[..., i].double(), positions.double() * 100.0 ** (-2 * i / 6), rtol=1e-6, atol=0
+        )
 
 
 def test_positions_in_between_and_in_double_precision_are_taken():
@@ -141,11 +143,10 @@ def test_angles_in_bfloat16_would_be_wrong_by_whole_turns_at_large_positions():
     wrong = p.rotate_halves(x, rounded.float())
     assert (rounded.float() - p.rope_angles(positions, 16)).abs().max() > 1  # radians
     assert (wrong - right).norm() > 0.5 * x.norm()
-    cosine = p.rope_angles(positions, 16)
-    near = torch.cat((x[:, :8], x[:, 8:]), -1)
-    c, s = cosine.cos().bfloat16().float(), cosine.sin().bfloat16().float()  # rounding these costs little
-    a, b = near.chunk(2, -1)
-    assert (torch.cat((a * c - b * s, a * s + b * c), -1) - right).norm() < 0.01 * x.norm()
+    c, s = (f(p.rope_angles(positions, 16)).bfloat16().float() for f in (torch.cos, torch.sin))
+    a, b = x.chunk(2, -1)
+    late = torch.cat((a * c - b * s, a * s + b * c), -1)  # rounding cosine and sine instead costs little
+    assert (late - right).norm() < 0.01 * x.norm()
 
 
 @rotations
@@ -223,3 +224,33 @@ def test_reordered_projections_give_the_same_scores_under_the_other_convention(h
 def test_rows_that_make_no_heads_of_even_width_are_refused(change, rows, heads):
     with pytest.raises(ValueError, match="rows"):
         change(torch.zeros(rows, 3), heads)
+
+
+def rotary(turn_q, turn_k=None, key_base=10000.0, ahead=0, rounded=torch.float32):
+    def scores(q, k, t, s):
+        D = q.shape[-1]
+        q = turn_q(q, p.rope_angles(t + ahead, D).to(rounded).float())
+        return q @ (turn_k or turn_q)(k, p.rope_angles(s, D, key_base).to(rounded).float()).T
+
+    return scores
+
+
+SCHEMES = {
+    "interleaved": (rotary(p.rotate_interleaved), True),
+    "halves": (rotary(p.rotate_halves), True),
+    "a bias by distance": (lambda q, k, t, s: q @ k.T - (t[:, None] - s).abs() / 8, True),
+    "one position ahead, which it cannot see": (rotary(p.rotate_halves, ahead=1), True),
+    "conventions mixed": (rotary(p.rotate_interleaved, p.rotate_halves), False),
+    "two bases": (rotary(p.rotate_halves, key_base=500000.0), False),
+    "angles in bfloat16": (rotary(p.rotate_halves, rounded=torch.bfloat16), False),
+    "positions ignored": (lambda q, k, t, s: q @ k.T, False),
+    "keys not turned": (rotary(p.rotate_halves, lambda k, angles: k), False),
+    "a table that ends": (lambda q, k, t, s: q @ k.T - (t.clamp(max=3500)[:, None] - s).abs() / 8, False),
+    "a table added": (lambda q, k, t, s: (q + p.sinusoidal(4100, 32)[t]) @ (k + p.sinusoidal(4100, 32)[s]).T, False),
+}
+
+
+@pytest.mark.parametrize("name", SCHEMES)
+def test_it_is_told_whether_a_scheme_is_relative(name):
+    scores, relative = SCHEMES[name]
+    assert p.is_relative(scores) == relative
