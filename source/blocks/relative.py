@@ -2,7 +2,8 @@
 
 Letters: T queries, S keys, H heads. Queries are the last T of S positions, as they are when keys come from a cache.
 
-- Raffel et al. (2020), Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer, section 2.1.
+- Raffel et al. (2020), Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer,
+  section 2.1.
 - Press et al. (2022), Train Short, Test Long: Attention with Linear Biases Enables Input Length Extrapolation, section 3.
 """
 
@@ -99,6 +100,6 @@ def alibi_bias_naive(heads: int, T: int, S: int) -> Tensor:
 
 
 def mean_by_distance(scores: Tensor) -> Tensor:
-    """The mean of a square of scores over all pairs at each distance: (..., T, T) -> (..., T); the future is left out."""
+    """The mean score over all pairs at each distance: (..., T, T) -> (..., T). Later keys are left out."""
     T = scores.shape[-1]
     return torch.stack([scores.diagonal(-d, -2, -1).mean(-1) for d in range(T)], dim=-1)

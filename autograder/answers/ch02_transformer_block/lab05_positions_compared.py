@@ -73,7 +73,10 @@ bucket = Answer(
             "all-logarithm",
             "every distance goes through the logarithm, the near ones too",
             edits=(
-                ("d.clamp(min=exact).double() / exact) / math.log(furthest / exact)", "d + 1.0) / math.log(furthest + 1)"),
+                (
+                    "d.clamp(min=exact).double() / exact) / math.log(furthest / exact)",
+                    "d + 1.0) / math.log(furthest + 1)",
+                ),
                 ("exact + (share * (buckets - exact)).floor()", "(share * buckets).floor()"),
                 ("torch.where(d < exact, d, grown.clamp(max=buckets - 1))", "grown.clamp(max=buckets - 1)"),
             ),
@@ -139,7 +142,9 @@ bucket_bias = Answer(
 
 def _slope_reference(i):
     H, T, S = i["heads"], i["T"], i["S"]
-    rows = [[[-(0.5 ** (8 * (h + 1) / H)) * max(S - T + t - s, 0) for s in range(S)] for t in range(T)] for h in range(H)]
+    rows = [
+        [[-(0.5 ** (8 * (h + 1) / H)) * max(S - T + t - s, 0) for s in range(S)] for t in range(T)] for h in range(H)
+    ]
     return {"bias": torch.tensor(rows, dtype=torch.float32).reshape(H, T, S)}
 
 
@@ -222,7 +227,9 @@ by_distance = Answer(
             "the diagonals above the main one are taken: keys that come later",
             edits=(("offset=-d", "offset=d"),),
         ),
-        Misconception("summed", "the scores are added up instead of averaged", edits=((".mean(dim=-1)", ".sum(dim=-1)"),)),
+        Misconception(
+            "summed", "the scores are added up instead of averaged", edits=((".mean(dim=-1)", ".sum(dim=-1)"),)
+        ),
         Misconception(
             "divided-by-all",
             "each sum is divided by T, though far distances have fewer pairs",

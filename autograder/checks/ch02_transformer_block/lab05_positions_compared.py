@@ -8,11 +8,15 @@ from autograder.exercise import Case, Exercise, Property
 
 def _bucket_cases():
     by_hand = torch.tensor([-1, 0, 1, 3, 4, 8, 15, 16, 999])
+    square = torch.arange(6)[:, None] - torch.arange(6)
     return [
         Case("eight buckets, by hand", {"distance": by_hand, "buckets": 8, "furthest": 16}),
         Case("every distance up to 20", {"distance": torch.arange(21), "buckets": 8, "furthest": 20}),
         Case("T5's own sizes", {"distance": torch.tensor([0, 1, 15, 16, 17, 18, 19, 40, 90, 127, 128, 5000])}),
-        Case("a square of distances", {"distance": torch.arange(6)[:, None] - torch.arange(6), "buckets": 4, "furthest": 5}),
+        Case(
+            "a square of distances",
+            {"distance": square, "buckets": 4, "furthest": 5},
+        ),
     ]
 
 
@@ -35,7 +39,8 @@ bucket = Exercise(
         "beyond the end. Which of the two branches does a distance of exactly 4 take?",
         "`torch.where(d < exact, d, grown)` computes both branches everywhere, so keep 0 out of the logarithm with "
         "`clamp`. `.floor().long()` makes whole numbers.",
-        "d = distance, at least 0; exact = buckets // 2; share = log(d / exact) / log(furthest / exact); grown = exact + "
+        "d = distance, at least 0; exact = buckets // 2; share = log(d / exact) / log(furthest / exact); grown = "
+        "exact + "
         "floor(share · (buckets - exact)), at most buckets - 1; where d < exact take d.",
     ),
 )
@@ -113,7 +118,10 @@ def _distance_cases():
     return [
         Case("three by three, by hand", {"scores": torch.tensor([[1.0, 99, 99], [2, 3, 99], [4, 6, 5]])}),
         Case("a batch of heads", {"scores": d.normal(2, 3, 6, 6)}),
-        Case("a future of minus infinity", {"scores": d.normal(4, 4).masked_fill(torch.ones(4, 4).triu(1) > 0, -torch.inf)}),
+        Case(
+            "a future of minus infinity",
+            {"scores": d.normal(4, 4).masked_fill(torch.ones(4, 4).triu(1) > 0, -torch.inf)},
+        ),
     ]
 
 
@@ -148,7 +156,11 @@ def attention_inputs(d: Draw, B: int, H: int, T: int, S: int, D: int, dtype=torc
 
 def _repaired_cases():
     d = Draw(2505)
-    alike = {"Q": torch.zeros(1, 2, 1, 4), "K": torch.zeros(1, 2, 5, 4), "V": torch.eye(5).expand(1, 2, 5, 5).contiguous()}
+    alike = {
+        "Q": torch.zeros(1, 2, 1, 4),
+        "K": torch.zeros(1, 2, 5, 4),
+        "V": torch.eye(5).expand(1, 2, 5, 5).contiguous(),
+    }
     return [
         Case("one query, five equal keys", alike),
         Case("as many queries as keys", attention_inputs(d, 1, 4, 5, 5, 8)),
@@ -167,11 +179,14 @@ repaired = Exercise(
     shapes={"out": "(B, H, T, D)"},
     forbids=("source.blocks.relative.alibi_bias", "source.blocks.relative.alibi_slopes"),
     hints=(
-        "Print `slopes` for eight heads, and `distance` for T = 1 and S = 10. Compare both with steps 2 and 3. Then ask what "
+        "Print `slopes` for eight heads, and `distance` for T = 1 and S = 10. Compare both with steps 2 and 3. Then "
+        "ask what "
         "√D does to the slope.",
-        "Your functions of steps 2 and 3 say where queries stand and what the slopes are. In `suspect` the division comes after "
+        "Your functions of steps 2 and 3 say where queries stand and what the slopes are. In `suspect` the division "
+        "comes after "
         "the subtraction.",
-        "slopes from exponents 1 to H, not 0 to H - 1; queries at S - T to S - 1; divide by √D before the slopes are subtracted; "
+        "slopes from exponents 1 to H, not 0 to H - 1; queries at S - T to S - 1; divide by √D before the slopes are "
+        "subtracted; "
         "keep the dtype.",
     ),
 )
