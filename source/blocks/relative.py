@@ -4,7 +4,8 @@ Letters: T queries, S keys, H heads. Queries are the last T of S positions, as t
 
 - Raffel et al. (2020), Exploring the Limits of Transfer Learning with a Unified Text-to-Text Transformer,
   section 2.1.
-- Press et al. (2022), Train Short, Test Long: Attention with Linear Biases Enables Input Length Extrapolation, section 3.
+- Press et al. (2022), Train Short, Test Long: Attention with Linear Biases Enables Input Length Extrapolation,
+  section 3.
 """
 
 import math
