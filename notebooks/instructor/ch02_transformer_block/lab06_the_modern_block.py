@@ -40,7 +40,6 @@ from source.blocks.feed_forward import SwiGLU
 from source.blocks.layer_norm import RMSNorm
 from source.blocks.positions import rope_angles, rotate_halves
 from source.corpus import shakespeare
-from source.files import data_path
 from source.models import gpt
 
 # %% [markdown]
@@ -244,8 +243,8 @@ for G in (1, 2, 4, 8):
 
 # %% tags=["given"]
 torch.set_num_threads(1)
-MODEL = gpt.GPT.from_folder(data_path("checkpoints/gpt2-bytes/config.json").parent).eval()
-CONTEXT = 128
+MODEL = gpt.shipped()
+CONTEXT = MODEL.sizes.context
 held_out = torch.tensor(list(shakespeare("validation").encode())[: 400 * CONTEXT]).view(-1, CONTEXT)  # (N, T)
 
 
