@@ -130,6 +130,8 @@ def to_gpt2(state: dict[str, Tensor]) -> dict[str, Tensor]:
 def block_naive(block: Block, x: Tensor, mask: Tensor | None = None) -> Tensor:
     """`block(x, mask)` one sequence, one position and one head at a time, from the formulas."""
     B, T, C = x.shape
+    if not B * T:
+        return x
     H = block.attention.heads
     D = C // H
     seen = torch.ones(B, H, T, T, dtype=torch.bool) if mask is None else mask.expand(B, H, T, T)
@@ -155,8 +157,8 @@ def block_naive(block: Block, x: Tensor, mask: Tensor | None = None) -> Tensor:
             moved = attend(rows, b)
             rows = [_norm(block.norm1, row + update) for row, update in zip(rows, moved, strict=True)]
             rows = [_norm(block.norm2, row + _feed_forward(block, row)) for row in rows]
-        out.append(torch.stack(rows) if rows else x[b])
-    return torch.stack(out) if out else x.new_zeros(B, T, C)
+        out.append(torch.stack(rows))
+    return torch.stack(out)
 
 
 def _norm(norm: nn.LayerNorm, row: Tensor) -> Tensor:
