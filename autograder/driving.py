@@ -27,9 +27,7 @@ def gradient(leaf: torch.Tensor) -> torch.Tensor:
     return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
 
 
-def forward_and_back(
-    layer: nn.Module, x: torch.Tensor, upstream: torch.Tensor | None
-) -> dict[str, torch.Tensor]:
+def forward_and_back(layer: nn.Module, x: torch.Tensor, upstream: torch.Tensor | None) -> dict[str, torch.Tensor]:
     """A layer's output on x, and, given the output's gradient, those of x and of every parameter."""
     x = x.detach().requires_grad_(upstream is not None)
     out = layer(x)

@@ -32,9 +32,7 @@ def layer_norm(x: Tensor, weight: Tensor, bias: Tensor | None = None, eps: float
     return (out if bias is None else out + bias).to(x.dtype)
 
 
-def layer_norm_backward(
-    grad: Tensor, x: Tensor, weight: Tensor, eps: float = 1e-5
-) -> tuple[Tensor, Tensor, Tensor]:
+def layer_norm_backward(grad: Tensor, x: Tensor, weight: Tensor, eps: float = 1e-5) -> tuple[Tensor, Tensor, Tensor]:
     """Gradients of `layer_norm` from grad, the gradient of its output.
 
     grad, x: (..., C). weight: (C,). Returns dx (..., C) in x's dtype, dweight and dbias (C,) in weight's.

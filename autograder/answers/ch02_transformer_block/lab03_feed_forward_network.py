@@ -139,7 +139,10 @@ feed_forward = Answer(
             "activation-twice",
             "the activation is applied to the output once more",
             edits=(
-                ("self.W_out(self.activation(self.W_in(x)))", "self.activation(self.W_out(self.activation(self.W_in(x))))"),
+                (
+                    "self.W_out(self.activation(self.W_in(x)))",
+                    "self.activation(self.W_out(self.activation(self.W_in(x))))",
+                ),
             ),
         ),
         Misconception(

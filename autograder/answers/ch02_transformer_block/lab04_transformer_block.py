@@ -63,7 +63,9 @@ residual = Answer(
             edits=(("if norm_first:", "if not norm_first:"),),
         ),
         Misconception(
-            "always-pre-norm", "norm_first is ignored: the order is always pre-norm", edits=((_POST, _PRE + "  # always"),)
+            "always-pre-norm",
+            "norm_first is ignored: the order is always pre-norm",
+            edits=((_POST, _PRE + "  # always"),),
         ),
         Misconception(
             "normed-copy",
@@ -225,7 +227,10 @@ block = Answer(
         Misconception(
             "norms-swapped",
             "norm2 belongs to the attention and norm1 to the feed-forward network",
-            edits=(("[0], self.norm1,", "[0], self.norm2,"), ("self.feed_forward, self.norm2,", "self.feed_forward, self.norm1,")),
+            edits=(
+                ("[0], self.norm1,", "[0], self.norm2,"),
+                ("self.feed_forward, self.norm2,", "self.feed_forward, self.norm1,"),
+            ),
         ),
         Misconception(
             "feed-forward-first",
@@ -238,7 +243,10 @@ block = Answer(
         Misconception(
             "always-pre-norm",
             "norm_first is ignored: the block is always pre-norm",
-            edits=(("self.norm1, self.norm_first", "self.norm1, True"), ("self.norm2, self.norm_first", "self.norm2, True")),
+            edits=(
+                ("self.norm1, self.norm_first", "self.norm1, True"),
+                ("self.norm2, self.norm_first", "self.norm2, True"),
+            ),
         ),
         Misconception(
             "orders-swapped",
@@ -249,10 +257,16 @@ block = Answer(
             "normed-copy",
             "in pre-norm the normed x is handed past the sublayer instead of x itself",
             edits=(
-                (_FIRST, "n = self.norm1(x) if self.norm_first else x\n        a = n + self.attention(n, mask=mask)[0]\n"
-                 "        a = a if self.norm_first else self.norm1(a)"),
-                (_SECOND, "n = self.norm2(a) if self.norm_first else a\n        n = n + self.feed_forward(n)\n"
-                 "        return n if self.norm_first else self.norm2(n)"),
+                (
+                    _FIRST,
+                    "n = self.norm1(x) if self.norm_first else x\n        a = n + self.attention(n, mask=mask)[0]\n"
+                    "        a = a if self.norm_first else self.norm1(a)",
+                ),
+                (
+                    _SECOND,
+                    "n = self.norm2(a) if self.norm_first else a\n        n = n + self.feed_forward(n)\n"
+                    "        return n if self.norm_first else self.norm2(n)",
+                ),
             ),
         ),
         Misconception(
@@ -348,7 +362,10 @@ block_state = Answer(
         Misconception(
             "nothing-transposed",
             "no matrix is transposed",
-            edits=((_T, 'gpt2[f"{name}.weight"] if ours[:4] != "norm"'), ('.weight"] = weight.T', '.weight"] = weight')),
+            edits=(
+                (_T, 'gpt2[f"{name}.weight"] if ours[:4] != "norm"'),
+                ('.weight"] = weight.T', '.weight"] = weight'),
+            ),
         ),
         Misconception(
             "reshaped",
@@ -362,7 +379,10 @@ block_state = Answer(
             "columns-in-turn",
             "queries, keys and values take c_attn's columns in turn instead of a third each",
             edits=(
-                ('gpt2["attn.c_attn.weight"].chunk(3, dim=1)', '[gpt2["attn.c_attn.weight"][:, n::3] for n in range(3)]'),
+                (
+                    'gpt2["attn.c_attn.weight"].chunk(3, dim=1)',
+                    '[gpt2["attn.c_attn.weight"][:, n::3] for n in range(3)]',
+                ),
                 ('gpt2["attn.c_attn.bias"].chunk(3)', '[gpt2["attn.c_attn.bias"][n::3] for n in range(3)]'),
             ),
         ),
@@ -384,7 +404,12 @@ block_state = Answer(
         Misconception(
             "all-names-kept",
             "what is no weight (the old causal mask attn.bias) is kept",
-            edits=(("    return state", '    state |= {n: w for n, w in gpt2.items() if n == "attn.bias"}\n    return state'),),
+            edits=(
+                (
+                    "    return state",
+                    '    state |= {n: w for n, w in gpt2.items() if n == "attn.bias"}\n    return state',
+                ),
+            ),
         ),
     ),
 )
@@ -395,7 +420,9 @@ def _norms_hidden(seed):
     real = torch.arange(5) >= d.integers(0, 3, 2, 1)
     return [
         Case("one block, one position", stack_inputs(d, [True], 2, 1, 4, 1)),
-        Case("both orders, padded in front", stack_inputs(d, [True, False, True], 2, 5, 6, 2, mask=causal_mask(5, real))),
+        Case(
+            "both orders, padded in front", stack_inputs(d, [True, False, True], 2, 5, 6, 2, mask=causal_mask(5, real))
+        ),
         Case("five blocks", stack_inputs(d, [True] * 5, 1, 4, 4, 2, mask=causal_mask(4))),
         Case("asked twice", stack_inputs(d, [True, False], 2, 3, 4, 2, **{"then again": True})),
         Case("float64", stack_inputs(d, [False, True], 2, 3, 6, 3, dtype=torch.float64)),
@@ -415,7 +442,9 @@ def _norms_reference(i):
     norms = []
     for depth in range(len(steps) + 1):
         at = through(i["x"].detach().double(), steps[:depth])
-        _, gradient = torch.autograd.functional.vjp(lambda a, d=depth: through(a, steps[d:]) * 1, at, i["upstream"].double())
+        _, gradient = torch.autograd.functional.vjp(
+            lambda a, d=depth: through(a, steps[d:]) * 1, at, i["upstream"].double()
+        )
         norms.append(gradient.square().sum().sqrt())
     found = torch.stack(norms).to(i["x"].dtype)
     return {"norms": found} | ({"norms, asked a second time": found} if i.get("then again") else {})
@@ -492,12 +521,27 @@ def _rules_hidden(seed):
     order = torch.from_numpy(d.rng.permutation(3))
     second = torch.arange(5) >= torch.tensor([[0], [d.rng.integers(1, 4)]])
     return [
-        Case("padded on both sides, and one sequence that is all padding", rule_inputs(d, both[order], 4, ["none", "no mask"])),
-        Case("the second sequence padded in front", rule_inputs(d, second, 4, ["none", "first sequence's mask for all", "norm over the batch"])),
-        Case("one sequence", rule_inputs(d, single, 6, ["none", "one position ahead", "norm over the sequences", "norm over the batch"])),
-        Case("one position in each sequence", rule_inputs(d, torch.ones(3, 1, dtype=torch.bool), 4, ["none", "norm over the batch"])),
+        Case(
+            "padded on both sides, and one sequence that is all padding",
+            rule_inputs(d, both[order], 4, ["none", "no mask"]),
+        ),
+        Case(
+            "the second sequence padded in front",
+            rule_inputs(d, second, 4, ["none", "first sequence's mask for all", "norm over the batch"]),
+        ),
+        Case(
+            "one sequence",
+            rule_inputs(d, single, 6, ["none", "one position ahead", "norm over the sequences", "norm over the batch"]),
+        ),
+        Case(
+            "one position in each sequence",
+            rule_inputs(d, torch.ones(3, 1, dtype=torch.bool), 4, ["none", "norm over the batch"]),
+        ),
         Case("a faint leak", rule_inputs(d, second, 8, ["a faint leak", "none"])),
-        Case("a long reach", rule_inputs(d, torch.ones(2, 9, dtype=torch.bool), 4, ["last position seen by the first", "none"])),
+        Case(
+            "a long reach",
+            rule_inputs(d, torch.ones(2, 9, dtype=torch.bool), 4, ["last position seen by the first", "none"]),
+        ),
     ]
 
 
@@ -549,7 +593,12 @@ broken_rules = Answer(
         Misconception(
             "padding-never-replaced",
             "only real inputs are replaced: whether padding matters is never tried",
-            edits=(("            changed = x.clone()", "            if not real[b, s]:\n                continue\n            changed = x.clone()"),),
+            edits=(
+                (
+                    "            changed = x.clone()",
+                    "            if not real[b, s]:\n                continue\n            changed = x.clone()",
+                ),
+            ),
         ),
         Misconception(
             "first-sequence-only",

@@ -33,7 +33,7 @@ def _grouped_hidden(seed):
 
 
 def _grouped(q, k, v, mask):
-    B, H, T, D = q.shape
+    H, T, D = q.shape[1:]
     G, S = k.shape[1:3]
     seen = torch.ones(T, S, dtype=torch.bool) if mask is None else mask
     heads = []
@@ -211,11 +211,16 @@ modern_block = Answer(
             "turned-before-the-split",
             "queries and keys are turned before they are split into heads, with angles for the whole width",
             edits=(
-                ("q = split(self.W_q(h), self.heads)", "whole = rope_angles(torch.arange(T), x.shape[-1])\n        q = split(rotate_halves(self.W_q(h), whole), self.heads)"),
+                (
+                    "q = split(self.W_q(h), self.heads)",
+                    "whole = rope_angles(torch.arange(T), x.shape[-1])\n        q = split(rotate_halves(self.W_q(h), "
+                    "whole), self.heads)",
+                ),
                 (
                     "k = split(self.W_k(h), self.kv_heads)",
                     "ours = self.W_k(h)\n"
-                    "        k = split(rotate_halves(ours, rope_angles(torch.arange(T), ours.shape[-1])), self.kv_heads)",
+                    "        k = split(rotate_halves(ours, rope_angles(torch.arange(T), ours.shape[-1])), "
+                    "self.kv_heads)",
                 ),
                 ("rotate_halves(q, angles), rotate_halves(k, angles), v,", "q, k, v,"),
             ),
@@ -271,7 +276,13 @@ from_llama = Answer(
         Misconception(
             "gate-and-up-swapped",
             "gate_proj and up_proj are swapped",
-            edits=(('for n in ("gate", "up", "down")}', 'for n in ("gate", "up", "down")}, "feed_forward.W_gate": "mlp.up_proj", "feed_forward.W_up": "mlp.gate_proj"'),),
+            edits=(
+                (
+                    'for n in ("gate", "up", "down")}',
+                    'for n in ("gate", "up", "down")}, "feed_forward.W_gate": "mlp.up_proj", "feed_forward.W_up": '
+                    '"mlp.gate_proj"',
+                ),
+            ),
         ),
         Misconception(
             "no-feed-forward-prefix",
@@ -281,7 +292,7 @@ from_llama = Answer(
         Misconception(
             "no-weight-ending",
             "the new names lack `.weight` at the end",
-            edits=(('{f"{ours}.weight": state', '{ours: state'),),
+            edits=(('{f"{ours}.weight": state', "{ours: state"),),
         ),
     ),
 )
@@ -325,16 +336,17 @@ strongest = Answer(
         Misconception(
             "place-left-out",
             "the window ends before the place where the unit fires",
-            edits=(
-                ("ids.new_full((len(ids), W - 1), -1)", "ids.new_full((len(ids), W), -1)"),
-            ),
+            edits=(("ids.new_full((len(ids), W - 1), -1)", "ids.new_full((len(ids), W), -1)"),),
         ),
         Misconception(
             "into-the-text-before",
             "near the left edge the window runs into the end of the text before",
             edits=(
                 ("ids.new_full((len(ids), W - 1), -1)", "ids[:, :0]"),
-                ("padded[text[:, None], place[:, None] + torch.arange(W)]", "padded.flatten()[order[:, None] - W + 1 + torch.arange(W)]"),
+                (
+                    "padded[text[:, None], place[:, None] + torch.arange(W)]",
+                    "padded.flatten()[order[:, None] - W + 1 + torch.arange(W)]",
+                ),
             ),
         ),
         Misconception(
@@ -351,7 +363,10 @@ strongest = Answer(
             "window-ahead",
             "the window begins at the place instead of ending there",
             edits=(
-                ("torch.cat([ids.new_full((len(ids), W - 1), -1), ids], dim=1)", "torch.cat([ids, ids.new_full((len(ids), W - 1), -1)], dim=1)"),
+                (
+                    "torch.cat([ids.new_full((len(ids), W - 1), -1), ids], dim=1)",
+                    "torch.cat([ids, ids.new_full((len(ids), W - 1), -1)], dim=1)",
+                ),
             ),
         ),
     ),
@@ -359,7 +374,7 @@ strongest = Answer(
 
 
 def _lift_reference(i):
-    N, T, U = i["strengths"].shape
+    U = i["strengths"].shape[-1]
     pattern = i["holds"].flatten().tolist()
     anywhere = sum(pattern) / len(pattern)
     found = []
@@ -379,7 +394,13 @@ def _lift_hidden(seed):
         Case("a pattern that always holds", lift_inputs(d, 2, 5, 3, 4, 1.0)),
         Case("only the strongest place", lift_inputs(d, 3, 5, 6, 1, 0.4)),
         Case("every place", lift_inputs(d, 2, 4, 3, 8, 0.5)),
-        Case("all strengths negative", {**lift_inputs(d, 2, 6, 3, 4, 0.4), "strengths": -1 - d.chance(0.5, 2, 6, 3) * 1.0 - d.normal(2, 6, 3).abs()}),
+        Case(
+            "all strengths negative",
+            {
+                **lift_inputs(d, 2, 6, 3, 4, 0.4),
+                "strengths": -1 - d.chance(0.5, 2, 6, 3) * 1.0 - d.normal(2, 6, 3).abs(),
+            },
+        ),
     ]
 
 
@@ -406,7 +427,9 @@ lift = Answer(
         Misconception(
             "nan-where-never",
             "0 / 0 is left as NaN where the pattern never holds",
-            edits=(("return share / anywhere if anywhere > 0 else torch.zeros_like(share)", "return share / anywhere"),),
+            edits=(
+                ("return share / anywhere if anywhere > 0 else torch.zeros_like(share)", "return share / anywhere"),
+            ),
         ),
         Misconception(
             "first-texts-best",

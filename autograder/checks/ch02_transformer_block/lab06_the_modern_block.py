@@ -120,9 +120,11 @@ modern_block = Exercise(
         "scaled_dot_product_attention",
     ),
     hints=(
-        "Write down what each of the four parts reads and what it is added to. Which tensors does RoPE turn, and in which "
+        "Write down what each of the four parts reads and what it is added to. Which tensors does RoPE turn, and in "
+        "which "
         "shape are they then?",
-        "`split(W_q(h), heads)` gives (B, H, T, D), `split(W_k(h), kv_heads)` gives (B, G, T, D); `rope_angles(torch.arange(T), "
+        "`split(W_q(h), heads)` gives (B, H, T, D), `split(W_k(h), kv_heads)` gives (B, G, T, D); "
+        "`rope_angles(torch.arange(T), "
         "D)`; a causal mask is `torch.ones(T, T, dtype=torch.bool).tril()`.",
         "h = norm1(x); q, k, v from h; turn q and k; z = grouped(q, k, v, causal); x = x + W_o(merge(z)); return x + "
         "feed_forward(norm2(x)).",
@@ -172,7 +174,8 @@ from_llama = Exercise(
     forbids=("source.blocks.llama_block.from_hugging_face",),
     hints=(
         "Nine names on each side. Which of the two norms comes before the feed-forward network?",
-        "`SwiGLU`'s matrices lie in the block's attribute, so their names begin with `feed_forward.`; every name ends with "
+        "`SwiGLU`'s matrices lie in the block's attribute, so their names begin with `feed_forward.`; every name "
+        "ends with "
         "`.weight`.",
         "a dict from your names to theirs; return {yours: state[theirs]} for each.",
     ),
@@ -201,10 +204,13 @@ strongest = Exercise(
     shapes={"texts": "(n, W)"},
     forbids=("source.blocks.units.strongest",),
     hints=(
-        "Number all places of all texts in one row. Which text and which place in it is number 17, if texts are 8 long?",
-        "`argsort(descending=True, stable=True)` keeps equal ones in order; `//` and `%` by T give text and place. With W - 1 "
+        "Number all places of all texts in one row. Which text and which place in it is number 17, if texts are 8 "
+        "long?",
+        "`argsort(descending=True, stable=True)` keeps equal ones in order; `//` and `%` by T give text and place. "
+        "With W - 1 "
         "columns of -1 in front of `ids` no window reaches beyond the left edge.",
-        "order = the first n of the sorted flat strengths; text, place = order // T, order % T; pad ids on the left with W - 1 "
+        "order = the first n of the sorted flat strengths; text, place = order // T, order % T; pad ids on the left "
+        "with W - 1 "
         "times -1; take columns place to place + W - 1 of the padded rows.",
     ),
 )
@@ -236,9 +242,11 @@ lift = Exercise(
     forbids=("source.blocks.units.lift",),
     hints=(
         "Two shares, one divided by the other. Of which places is each a share?",
-        "`strengths.flatten(0, 1).topk(n, dim=0).indices` are each unit's n strongest places, (n, U); a flat `holds` can be "
+        "`strengths.flatten(0, 1).topk(n, dim=0).indices` are each unit's n strongest places, (n, U); a flat `holds` "
+        "can be "
         "indexed with them.",
-        "flatten both; top = indices of topk along dimension 0; share = mean of holds[top] over dimension 0; divide by the mean "
+        "flatten both; top = indices of topk along dimension 0; share = mean of holds[top] over dimension 0; divide "
+        "by the mean "
         "of holds, or return zeros if that is 0.",
     ),
 )
