@@ -79,7 +79,7 @@ class LlamaBlock(nn.Module):
         self.feed_forward = SwiGLU(width, hidden)
 
     def forward(self, x: Tensor, positions: Tensor | None = None) -> Tensor:
-        """positions: (T,) or (B, T), where each row of x stands in its text; None = 0 to T - 1. Rows see earlier rows."""
+        """positions: (T,) or (B, T), where each token stands in its text; None = 0 to T - 1."""
         T = x.shape[1]
         positions = torch.arange(T, device=x.device) if positions is None else positions
         x = x + self.attend(self.norm1(x), positions)  # (B, T, C)
