@@ -4,6 +4,7 @@ import importlib
 import importlib.util
 import inspect
 
+import numpy as np
 import pytest
 import torch
 
@@ -82,6 +83,14 @@ FORBIDDEN_CALLS = {
         *[torch.ones(1, 2, 2)] * 3
     ),
     "gelu": lambda: torch.nn.functional.gelu(torch.ones(2)),
+    "cross_entropy": lambda: torch.nn.functional.cross_entropy(torch.ones(1, 2), torch.tensor([0])),
+    "nll_loss": lambda: torch.nn.functional.nll_loss(torch.ones(1, 2), torch.tensor([0])),
+    "as_strided": lambda: torch.ones(2).as_strided((1,), (1,)),
+    "unfold": lambda: torch.ones(2).unfold(0, 1, 1),
+    "numpy": lambda: torch.ones(2).numpy(),
+    "__array__": lambda: np.asarray(torch.ones(2)),
+    "backward": lambda: torch.ones(2, requires_grad=True).sum().backward(),
+    "grad": lambda: torch.autograd.grad((x := torch.ones(2, requires_grad=True)).sum(), x),
     "multi_head_attention_forward": lambda: torch.nn.MultiheadAttention(2, 1)(*[torch.ones(1, 2, 2)] * 3),
     "layer_norm": lambda: torch.nn.LayerNorm(2)(torch.ones(3, 2)),
     "native_layer_norm": lambda: torch.ops.aten.native_layer_norm(torch.ones(3, 2), [2], None, None, 1e-5),
