@@ -102,8 +102,6 @@ FORBIDDEN_CALLS = {
     "std": lambda: torch.std(torch.ones(3, 2), -1),
     "var_mean": lambda: torch.var_mean(torch.ones(3, 2)),
     "std_mean": lambda: torch.std_mean(torch.ones(3, 2)),
-    "grad": lambda: torch.autograd.grad(torch.ones(2, requires_grad=True).sum(), [torch.ones(2)]),
-    "backward": lambda: torch.ones(2, requires_grad=True).sum().backward(),
 }
 
 
@@ -187,13 +185,13 @@ def test_stored_expectations_are_fresh(lab):
 
 
 def test_hidden_cases_change_with_the_secret(monkeypatch):
-    before = hidden_cases(EXERCISES[0])
+    before = hidden_cases("ch01/lab01/softmax")
     monkeypatch.setenv("COURSE_SECRET", "another")
-    assert [_plain(c) for c in before] != [_plain(c) for c in hidden_cases(EXERCISES[0])]
+    assert [_plain(c) for c in before] != [_plain(c) for c in hidden_cases("ch01/lab01/softmax")]
 
 
 def test_expectations_of_a_case_do_not_depend_on_the_other_cases():
-    exercise_id = EXERCISES[0]
+    exercise_id = "ch01/lab01/softmax"
     cases = registry.exercise(exercise_id).visible()
     alone, together = expect(exercise_id, cases[:1]), expect(exercise_id, cases)
     for name, out in alone.outputs[0].items():

@@ -5,7 +5,8 @@ import pytest
 from autograder import registry
 from autograder.bench import room as rooms
 
-LAB, FILE = next(iter(registry.lab_files().items()))
+LAB = "ch01/lab01"
+FILE = registry.lab_files()[LAB]
 CHAPTER = FILE.parent.name
 STEMS = (FILE.stem,)
 

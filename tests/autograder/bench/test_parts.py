@@ -13,7 +13,8 @@ from autograder.cli.author import _PARTS
 from autograder.grading.isolation import NotIsolated, probe
 from autograder.release.measure import RESULTS
 
-LAB, FILE = next(iter(registry.lab_files().items()))
+LAB = "ch01/lab01"
+FILE = registry.lab_files()[LAB]
 CHAPTER = FILE.parent.name
 ALWAYS = {"device", "threads", "python", "torch", "date", "part", "chapter", "students", "seed", "cores", "what"}
 KEYS = {

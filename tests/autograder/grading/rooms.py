@@ -19,7 +19,7 @@ from autograder.grading.limits import Limits
 from autograder.release.expected import hidden_cases, in_memory
 from autograder.release.solutions import grade_id, solution_cell
 
-LAB = next(iter(registry.lab_files()))
+LAB = "ch01/lab01"
 CHAPTER = registry.lab_files()[LAB].parent.name
 SHORT = CHAPTER.split("_")[0]
 POINTS = {full_id.rsplit("/", 1)[1]: exercise.points for full_id, exercise in registry.exercises(LAB).items()}
