@@ -41,6 +41,17 @@ standardise = Answer(
     hidden=_standardise_hidden,
     misconceptions=(
         Misconception(
+            "line-by-line",
+            "the NumPy lines are copied with dim for axis: PyTorch refuses the mean of integers, and its standard "
+            "deviation divides by C - 1",
+            edits=(("x = x if x.is_floating_point() else x.double()", "pass"), (", correction=0", "")),
+        ),
+        Misconception(
+            "not-converted",
+            "integers are not converted first: NumPy does it by itself, PyTorch refuses",
+            edits=(("x = x if x.is_floating_point() else x.double()", "pass"),),
+        ),
+        Misconception(
             "unbiased",
             "the standard deviation is torch's default, which divides by C - 1, where NumPy divides by C",
             edits=((", correction=0", ""),),
@@ -79,6 +90,11 @@ standardise = Answer(
                 ("x.mean(dim=-1, keepdim=True)", "x.mean()"),
                 ("x.std(dim=-1, keepdim=True, correction=0)", "x.std(correction=0)"),
             ),
+        ),
+        Misconception(
+            "variance",
+            "the rows are divided by their variance instead of its square root",
+            edits=(("(std + EPSILON)", "(std**2 + EPSILON)"),),
         ),
         Misconception(
             "no-epsilon",
@@ -215,6 +231,17 @@ sliding_windows = Answer(
             edits=(("step = x.stride(0)", "step = 1"),),
         ),
         Misconception(
+            "contiguous-first",
+            "the input is made contiguous first, which for a slice with a step is a copy",
+            edits=(("step = x.stride(0)", "x, step = x.contiguous(), 1"),),
+        ),
+        Misconception(
+            "one-after-another",
+            "the strides are those of windows that lie one after another, (W, 1), and reach beyond the memory: here a "
+            "row begins one step after the row above",
+            edits=(("(step, step))", "(W, 1))"),),
+        ),
+        Misconception(
             "from-the-beginning",
             "the view begins at the start of the memory, where the slice does not begin (a storage offset of 0)",
             edits=(("(step, step))", "(step, step), 0)"),),
@@ -321,6 +348,12 @@ contractions = Answer(
             edits=(('"nwu,wuv->nv"', '"nwu,wuv->nwv"'),),
         ),
         Misconception(
+            "table-transposed",
+            "predict uses the table the wrong way round: its second index is the character read, its third the one "
+            "foretold",
+            edits=(('"nwu,wuv->nv"', '"nwv,wuv->nu"'),),
+        ),
+        Misconception(
             "same-character",
             "predict uses one letter for the character that is read and the one that is foretold",
             edits=(('"nwu,wuv->nv"', '"nwv,wvv->nv"'),),
@@ -341,6 +374,8 @@ def _loss_hidden(seed):
         Case("integer weights", loss_inputs(d, 6, 2, d.integers(1, 4, 6))),
         Case("float64 logits, float32 weights", loss_inputs(d, 6, 4, share.float(), dtype=torch.float64)),
         Case("float32 logits, float64 weights", loss_inputs(d, 6, 4, share)),
+        Case("float64 logits and weights, more windows", loss_inputs(d, 6, 3, share / 3, dtype=torch.float64)),
+        Case("float16 logits", loss_inputs(d, 4, 3, torch.tensor([1.0, 0.5, 2.0, 1.0]), dtype=torch.float16)),
         Case("logits in the thousands", loss_inputs(d, 4, 6, torch.ones(4), scale=2000.0)),
     ]
 
@@ -376,6 +411,7 @@ def _loss_code(first: str, squeezed: bool, converted: bool, last: str) -> str:
 _IN_PLACE = "logits -= logits.amax(dim=-1, keepdim=True)"
 _OUT_OF_PLACE = "logits = logits - logits.amax(dim=-1, keepdim=True)"
 _MEANS = "(losses * weights).mean() / weights.mean()"
+_SUMS = "(losses * weights).sum() / weights.sum()"
 repaired_loss = Answer(
     name="repaired_loss",
     reference=_loss_reference,
@@ -424,6 +460,43 @@ repaired_loss = Answer(
             "shift-removed",
             "the maximum is not subtracted at all, so that large logits overflow",
             code=_loss_code("pass", True, True, _MEANS),
+        ),
+        Misconception(
+            "one-shift-for-all",
+            "one maximum of all logits is subtracted instead of each row's own, so that rows far below it underflow",
+            code=_loss_code("logits = logits - logits.max()", True, True, _MEANS),
+        ),
+        Misconception(
+            "log-of-softmax",
+            "softmax is computed first and its logarithm after: where a probability underflows to 0 the loss is "
+            "infinite",
+            code=_loss_code("logits = logits.softmax(dim=-1).log()", True, True, _MEANS),
+        ),
+        Misconception(
+            "every-target",
+            "every row is given the targets of all rows: logits[:, targets] is (N, N), where row n should meet target "
+            "n alone",
+            code=_loss_code(_OUT_OF_PLACE, True, True, _MEANS)
+            .replace("logits.gather(-1, targets[:, None]).squeeze(-1)", "logits[:, targets]")
+            .replace("log().squeeze(-1)", "log()"),
+        ),
+        Misconception(
+            "every-target-summed",
+            "every row is given the targets of all rows (logits[:, targets] is (N, N)), and all of them are summed",
+            code=_loss_code(_OUT_OF_PLACE, True, True, _SUMS)
+            .replace("logits.gather(-1, targets[:, None]).squeeze(-1)", "logits[:, targets]")
+            .replace("log().squeeze(-1)", "log()"),
+        ),
+        Misconception(
+            "all-pairs-summed",
+            "losses of shape (N, 1) still meet weights of shape (N,), and all N · N products are summed: the sum of "
+            "the losses, whatever the weights",
+            code=_loss_code(_OUT_OF_PLACE, False, True, _SUMS),
+        ),
+        Misconception(
+            "weights-in-float32",
+            "the weights are always made float32, also where the logits are float64",
+            code=_loss_code(_OUT_OF_PLACE, True, True, _MEANS).replace("weights.to(logits.dtype)", "weights.float()"),
         ),
         Misconception(
             "divided-by-n",
@@ -492,6 +565,33 @@ loss_and_gradient = Answer(
             "sign",
             "the gradient's sign is turned round: it points uphill where it should point down",
             edits=(("slope = slope / N", "slope = -slope / N"),),
+        ),
+        Misconception(
+            "divided-by-places",
+            "the gradient is divided by the number of places too: the rows of a window are summed, so each gets the "
+            "whole slope",
+            edits=(("slope = slope / N", "slope = slope / N / W"),),
+        ),
+        Misconception(
+            "rows-of-the-targets",
+            "the slopes are added to the rows of the characters foretold instead of those read",
+            edits=((_ADD, _ADD.replace("windows", "np.broadcast_to(targets[:, None], (N, W))")),),
+        ),
+        Misconception(
+            "every-target",
+            "1 is subtracted in the columns of all targets, in every row: slope[:, targets], where row n should lose "
+            "it at target n alone",
+            edits=(("slope[rows, targets] -= 1", "slope[:, targets] -= 1"),),
+        ),
+        Misconception(
+            "log-of-softmax",
+            "the loss is the logarithm of a softmax that may have underflowed to 0, and then it is infinite",
+            edits=(
+                (
+                    "(np.log(total[:, 0]) - logits[rows, targets]).mean()",
+                    "-np.log((e / total)[rows, targets]).mean()",
+                ),
+            ),
         ),
         Misconception(
             "overflow",

@@ -90,6 +90,8 @@ def _windows_cases():
 
 def _windows_act(f, i):
     out = f(i["base"][i["start"] :: i["step"]], i["W"])
+    if isinstance(out, list | tuple):
+        raise TypeError(f"a {type(out).__name__} came back; return one tensor of all windows")
     # A second run, on memory that is then written to: only a view follows. (.clone() keeps what is seen now.)
     memory = i["base"].clone()
     later = f(memory[i["start"] :: i["step"]], i["W"])
@@ -197,11 +199,15 @@ def _loss_cases():
         "targets": torch.tensor([0, 1]),
         "weights": torch.tensor([3.0, 1.0]),
     }
+    thirds = torch.tensor([1.0, 2.0, 4.0], dtype=torch.float64) / 3
+    unlikely = loss_inputs(d, 4, 5, torch.tensor([1.0, 2, 1, 2]), scale=300.0)
+    unlikely["targets"] = unlikely["logits"].argmin(dim=-1)
     return [
         Case("two windows by hand", by_hand),
         Case("weights of 0 and 1", loss_inputs(d, 6, 4, torch.tensor([1.0, 0, 1, 1, 0, 1]))),
         Case("float64 weights, as NumPy makes them", loss_inputs(d, 5, 3, torch.tensor([0.5, 2, 1, 0, 1]).double())),
-        Case("logits in the hundreds", loss_inputs(d, 4, 5, torch.tensor([1.0, 2, 1, 2]), scale=300.0)),
+        Case("logits in the hundreds, the least likely targets", unlikely),
+        Case("float64 logits and weights", loss_inputs(d, 3, 4, thirds, dtype=torch.float64)),
     ]
 
 
@@ -213,7 +219,10 @@ def _loss_act(f, i):
         # Another fault is to be told first: autograd's own error would hide it.
         return {"loss": loss, "gradient of the logits": torch.zeros_like(before)}
     leaf = before.requires_grad_()
-    return {"loss": loss, "gradient of the logits": torch.autograd.grad(f(leaf, i["targets"], i["weights"]), leaf)[0]}
+    again = f(leaf, i["targets"], i["weights"])
+    if not again.requires_grad:
+        raise RuntimeError("no gradient reaches the logits: .detach(), .item(), no_grad and NumPy cut it off")
+    return {"loss": loss, "gradient of the logits": torch.autograd.grad(again, leaf)[0]}
 
 
 repaired_loss = Exercise(

@@ -218,8 +218,8 @@ check("ch00/lab01/flat_offsets", flat_offsets)
 
 # %% [markdown]
 # **Look at it.** One memory of twelve numbers, six tensors. Your function gets `shape`, `stride()` and
-# `storage_offset()` of each, and the cell reads the memory at the places that it returns. Below each: what it costs
-# to make this tensor of a matrix of four million numbers, and to make the same values anew, one after another.
+# `storage_offset()` of each, and the cell reads the memory at the places that it returns. Then two of the six on a
+# matrix of four million numbers: what the view costs, and what it costs to lay its numbers out anew, side by side.
 
 # %% tags=["look"]
 places = earlier("ch00/lab01/flat_offsets", flat_offsets, course.flat_offsets)
@@ -439,7 +439,8 @@ print("the caller's logits, before and after:", before.tolist(), x.tolist())
 
 # %% [markdown]
 # Work out on paper what the three weightings should have given: the first window alone is $\log 4$, the second
-# $\log 2$. **What do the weights do?** Then repair all three faults. The maximum must still be subtracted.
+# $\log 2$. **What do the weights do?** Then repair all three faults. The maximum must still be subtracted: logits in
+# the hundreds are nothing unusual, and neither are targets that the model holds for impossible.
 
 # %% nbgrader={"grade_id": "repaired_loss", "solution": true}
 def repaired_loss(logits: torch.Tensor, targets: torch.Tensor, weights: torch.Tensor) -> torch.Tensor:
@@ -530,7 +531,7 @@ def loss_and_gradient(table: np.ndarray, windows: np.ndarray, targets: np.ndarra
     logits = logits - logits.max(axis=-1, keepdims=True)
     e = np.exp(logits)
     total = e.sum(axis=-1, keepdims=True)  # (N, 1)
-    loss = (np.log(total[:, 0]) - logits[rows, targets]).mean()
+    loss = float((np.log(total[:, 0]) - logits[rows, targets]).mean())
     slope = e / total  # softmax
     slope[rows, targets] -= 1  # minus one-hot; the pairs (n, y_n) are all different
     slope = slope / N
