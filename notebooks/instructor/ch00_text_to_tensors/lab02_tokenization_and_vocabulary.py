@@ -124,7 +124,7 @@ fig, ax = plt.subplots(figsize=(6, 3.4))
 ax.loglog(np.arange(1, len(often) + 1), often)
 for rank in (1, 10, 100, 1000):
     ax.annotate(ranked[rank - 1], (rank, often[rank - 1]), textcoords="offset points", xytext=(6, 6))
-ax.set(xlabel="place in the list", ylabel="occurrences in the text")
+ax.set(xlabel="place in the list", ylabel="occurrences in the text", ylim=(0.7, 3 * often[0]))
 plt.show()
 print("the first twelve:", " ".join(ranked[:12]))
 print(f"The first 100 words cover {often[:100].sum() / often.sum():.0%} of the text.")
@@ -132,7 +132,7 @@ print(f"{(often == 1).mean():.0%} of the different words come once, and cover {(
 
 # %% [markdown]
 # **What does one more row of an embedding buy at place 100, and what at place 10,000?** The line falls almost
-# straight: this is Zipf's law [@zipf1949]. A word-level model has thousands of rows that it sees once in training,
+# straight: this is Zipf's law. A word-level model has thousands of rows that it sees once in training,
 # which is not enough to learn anything about them.
 
 # %% [markdown]
@@ -215,7 +215,7 @@ fig, ax = plt.subplots(figsize=(6, 3.2))
 for (name, shares), marker in zip(unknown_share.items(), "os"):
     ax.plot(sizes, [100 * share for share in shares], marker=marker, label=name)
 ax.set(xscale="log", xlabel="size of the vocabulary V", ylabel="unknown words (%)", ylim=(0, None))
-ax.set_xticks(sizes, [f"{V:,}" for V in sizes], rotation=30)
+ax.set_xticks(sizes, [*(f"{V:,}" for V in sizes[:-1]), "all"])
 ax.minorticks_off()
 ax.legend()
 plt.show()
@@ -296,7 +296,7 @@ for name, tokens in (("pasted together", pasted), ("user's text apart", apart)):
 #
 # Words are too many. So cut words into *pieces* from a fixed list that also has every single character: then nothing
 # is unknown. Which cut? The simplest rule: at each place take the **longest** entry that fits, then go on behind it.
-# It is the rule of MaxMatch, and of WordPiece inside each word [@schuster2012; @devlin2019].
+# It is the rule of MaxMatch, and of WordPiece inside each word [@schuster2012] [@devlin2019].
 #
 # How do you find the longest entry? Hold every entry against the text, and you compare `V` strings at every place. Look
 # up every length in a hash map, and you pay for the longest entry everywhere: real vocabularies have entries with a
