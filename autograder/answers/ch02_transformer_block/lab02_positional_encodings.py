@@ -75,6 +75,16 @@ sinusoidal = Answer(
             "positions are multiplied by base^(2i/C) instead of divided by it",
             edits=(("base ** (-even / C)", "base ** (even / C)"),),
         ),
+        Misconception(
+            "evenly-to-the-base",
+            "the exponents run evenly from 0 to 1 inclusive instead of stopping at 2i/C < 1",
+            edits=(("-even / C", "-even / max(C - 1 - (C + 1) % 2, 1)"),),
+        ),
+        Misconception(
+            "share-of-the-length",
+            "positions are divided by the length, so that the same place gets another row in each text",
+            edits=(("torch.arange(T)[:, None]", "torch.arange(T)[:, None] / T"),),
+        ),
         Misconception("base-ignored", "the base is always 10000", edits=(("* base **", "* 10000 **"),)),
         Misconception(
             "starts-at-one",
@@ -87,9 +97,14 @@ sinusoidal = Answer(
             edits=((".cos()[:, : C // 2]", ".cos()"),),
         ),
         Misconception(
-            "odd-width-by-pairs",
-            "with an odd C, the exponent is 2i over C rounded down to an even number, so every frequency shifts",
-            edits=(("-even / C", "-even / (C - C % 2)"),),
+            "odd-width-rounded-down",
+            "with an odd C, the exponent is 2i over the next smaller even number, so that every frequency shifts",
+            edits=(("-even / C", "-even / max(C - C % 2, 1)"),),
+        ),
+        Misconception(
+            "odd-width-rounded-up",
+            "with an odd C, the exponent is 2i over the next larger even number, so that every frequency shifts",
+            edits=(("-even / C", "-even / (C + C % 2)"),),
         ),
     ),
 )
@@ -104,7 +119,7 @@ def _angle_hidden(seed):
         Case("no positions", {"positions": d.integers(0, 9, 0), "D": 4, "base": 10000.0}),
         Case("a batch of heads' positions", {"positions": d.integers(0, 999, 3, 1, 5), "D": 10, "base": 10000.0}),
         Case("int32 positions", {"positions": d.integers(0, 999, 6).int(), "D": 8, "base": 10000.0}),
-        Case("positions in between", {"positions": d.normal(5).abs() * 20, "D": 8, "base": 10000.0}),
+        Case("a batch of positions in between", {"positions": d.normal(2, 5).abs() * 20, "D": 8, "base": 10000.0}),
         Case("non-contiguous positions", {"positions": transposed(d.integers(0, 999, 3, 4)), "D": 4, "base": 700.0}),
     ]
 
@@ -164,9 +179,30 @@ rotary_angles = Answer(
             ),
         ),
         Misconception(
-            "bfloat16",
-            "the frequencies pass through bfloat16 on the way, which keeps three decimal digits",
+            "frequencies-in-bfloat16",
+            "the frequencies pass through bfloat16 on the way, which keeps eight bits of them",
             edits=(("positions[..., None] * frequencies", "positions[..., None] * frequencies.bfloat16().float()"),),
+        ),
+        Misconception(
+            "positions-in-bfloat16",
+            "the positions pass through bfloat16 on the way, which makes 4000 of 4001",
+            edits=(("positions[..., None] * frequencies", "positions[..., None].bfloat16().float() * frequencies"),),
+        ),
+        Misconception(
+            "whole-positions",
+            "positions in between are rounded to whole ones",
+            edits=(("positions[..., None] * frequencies", "positions.long()[..., None] * frequencies"),),
+        ),
+        Misconception(
+            "within-one-turn",
+            "whole turns are taken off the angles: the arrows are the same, but what is asked for is position times "
+            "frequency",
+            edits=(("positions[..., None] * frequencies", "(positions[..., None] * frequencies) % (2 * math.pi)"),),
+        ),
+        Misconception(
+            "divided-after-the-power",
+            "base ** -2i is divided by D, instead of base being raised to -2i/D: brackets are missing",
+            edits=(("base ** (-torch.arange(0, D, 2) / D)", "base ** -torch.arange(0, D, 2) / D"),),
         ),
     ),
 )
@@ -233,9 +269,14 @@ def _in_place(name, first, second):
     )
 
 
-def _common(products, name, first, second):
-    """Mistakes that one can make in either convention. products: the line's text that holds the formula."""
+def _common(reads, name, first, second):
+    """Mistakes that one can make in either convention. reads: the text that takes the pairs from x."""
     return (
+        Misconception(
+            "second-for-first",
+            "the second number of each pair is taken for the first",
+            edits=((reads, reads.replace("a, b", "b, a")),),
+        ),
         Misconception(
             "turned-backwards",
             "every pair is turned by minus its angle: the minus sign stands at the other sine",
@@ -318,7 +359,7 @@ rotate_interleaved = Answer(
                 ),
             ),
         ),
-        *_common(_STACKED, "rotate_interleaved", "0::2", "1::2"),
+        *_common(_NEIGHBOURS, "rotate_interleaved", "0::2", "1::2"),
     ),
 )
 
@@ -361,7 +402,7 @@ rotate_halves = Answer(
             "the two halves of the result have changed places",
             edits=((_JOINED, "torch.cat((a * sin + b * cos, a * cos - b * sin), dim=-1)"),),
         ),
-        *_common(_JOINED, "rotate_halves", ": D // 2", "D // 2 :"),
+        *_common(_APART, "rotate_halves", ": D // 2", "D // 2 :"),
     ),
 )
 
@@ -440,7 +481,7 @@ def _scheme_hidden(seed):
         ),
         Case("queries and keys with different bases", {"wrong": "two bases", "amount": 5e5, "rotary": "halves"}),
         Case("angles in bfloat16", {"wrong": "bfloat16", "amount": 0.0, "rotary": "halves"}),
-        Case("keys counted by their place in the cache", {"wrong": "index", "amount": 0.0, "rotary": "interleaved"}),
+        Case("every key counted by its place in the cache", {"wrong": "index", "amount": 0.0, "rotary": "halves"}),
     ]
 
 
@@ -501,6 +542,18 @@ relative_test = Answer(
             "    q, k, t = torch.randn(5, 16), torch.randn(5, 16), torch.arange(5)\n"
             "    near, far = (scores(q, k, t + n, t + n).diagonal() for n in (0, 3000))\n"
             "    return torch.allclose(near, far, atol=0.01)\n",
+        ),
+        Misconception(
+            "one-query-one-key",
+            "one query and one key are tried, so that what goes wrong with the second of either is not seen",
+            code="def relative_test(scores):\n"
+            "    torch.manual_seed(0)\n"
+            "    q, k, t = torch.randn(1, 16), torch.randn(1, 16), torch.tensor([3])\n"
+            "    here = scores(q, k, t, t - 2)\n"
+            "    for far in (1, 40, 3900):\n"
+            "        if not torch.allclose(scores(q, k, t + far, t - 2 + far), here, atol=0.01):\n"
+            "            return False\n"
+            "    return not torch.allclose(scores(q, k, t + 1, t - 2), here, atol=0.01)\n",
         ),
         Misconception(
             "accepts-all", "every candidate is accepted", code="def relative_test(scores):\n    return True\n"

@@ -4,6 +4,7 @@ import math
 
 import torch
 
+from autograder.acting import WrongType
 from autograder.cases import Draw
 from autograder.exercise import Case, Exercise
 from source.blocks.positions import rope_angles, rotate_halves, rotate_interleaved, sinusoidal
@@ -44,7 +45,7 @@ sinusoidal_table = Exercise(
 def _angle_cases():
     return [
         Case("two pairs to check by hand", {"positions": torch.tensor([0, 3]), "D": 4, "base": 100.0}),
-        Case("one new token, at position 37", {"positions": torch.tensor([37]), "D": 8, "base": 10000.0}),
+        Case("one new token, at position 4001", {"positions": torch.tensor([4001]), "D": 8, "base": 10000.0}),
         Case(
             "three texts packed into one row",
             {"positions": torch.tensor([0, 1, 2, 3, 0, 1, 0, 1, 2]), "D": 6, "base": 10000.0},
@@ -53,7 +54,15 @@ def _angle_cases():
             "a batch, padded on the left",
             {"positions": torch.tensor([[0, 1, 2, 3], [0, 0, 0, 1]]), "D": 8, "base": 10000.0},
         ),
+        Case("positions in between", {"positions": torch.tensor([0.5, 1.75, 6.25]), "D": 4, "base": 10000.0}),
     ]
+
+
+def _angle_act(f, i):
+    angles = f(i["positions"], i["D"], base=i["base"])
+    if isinstance(angles, tuple):
+        raise WrongType(f"rotary_angles returned {len(angles)} things: one tensor is wanted, the angles themselves")
+    return {"angles": angles}
 
 
 rotary_angles = Exercise(
@@ -62,7 +71,7 @@ rotary_angles = Exercise(
     minutes=8,
     difficulty=1,
     points=2,
-    act=lambda f, i: {"angles": f(i["positions"], i["D"], base=i["base"])},
+    act=_angle_act,
     visible=_angle_cases,
     shapes={"angles": "(..., D/2)"},
     forbids=(COURSE + "rope_angles", COURSE + "rope_frequencies"),
@@ -116,7 +125,7 @@ def _rotation_act(f, i):
     return outputs
 
 
-def _rotation(name, title, minutes, seed, twin, hints):
+def _rotation(name, title, minutes, seed, twins, hints):
     return Exercise(
         name=name,
         title=title,
@@ -126,7 +135,7 @@ def _rotation(name, title, minutes, seed, twin, hints):
         act=_rotation_act,
         visible=lambda: _rotation_cases(seed),
         shapes={"rotated": "(..., T, D)", "gradient of x": "(..., T, D)"},
-        forbids=(COURSE + twin, COURSE + f"{twin}_naive"),
+        forbids=tuple(COURSE + name + form for name in twins for form in ("", "_naive")),
         hints=hints,
     )
 
@@ -136,7 +145,7 @@ interleaved = _rotation(
     "Turn neighbouring pairs",
     15,
     203,
-    "rotate_interleaved",
+    ("rotate_interleaved", "rotate_halves"),
     (
         "Write down the four results of the example with the formula. Which numbers of x are the a of a pair, which "
         "the b, and where do a' and b' have to end up? Do not write into a number that you still have to read.",
@@ -152,7 +161,7 @@ halves = _rotation(
     "Turn pairs half a vector apart",
     10,
     204,
-    "rotate_halves",
+    ("rotate_halves",),  # building on one's own step 3 is a fine way
     (
         "In the example the pairs are (1, 0) and (0, 10). Only which numbers make a pair has changed since step 3: "
         "which two lines of your code know about it?",
@@ -216,8 +225,8 @@ def scheme(kind: str, amount: float = 0.0):
             t, s = t.clamp(max=amount), s.clamp(max=amount)
         elif kind == "two bases":
             base_k = amount
-        elif kind == "index":
-            s = torch.arange(len(s), dtype=torch.float64)
+        elif kind == "index":  # keys from number `amount` on
+            s = torch.cat((s[: int(amount)], torch.arange(len(s), dtype=torch.float64)[int(amount) :]))
         angles_q, angles_k = rope_angles(t, D), rope_angles(s, D, base_k)
         if kind == "bfloat16":
             angles_q, angles_k = angles_q.bfloat16().double(), angles_k.bfloat16().double()
@@ -240,6 +249,10 @@ def _scheme_cases():
         Case("positions ignored", {"wrong": "ignored", "amount": 0.0, "rotary": "halves"}),
         Case("two conventions mixed", {"wrong": "mixed", "amount": 0.0, "rotary": "interleaved"}),
         Case("positions that stop counting at 1000", {"wrong": "stops", "amount": 1000.0, "rotary": "halves"}),
+        Case(
+            "all keys but the first counted by their place in the cache",
+            {"wrong": "index", "amount": 1.0, "rotary": "interleaved"},
+        ),
     ]
 
 

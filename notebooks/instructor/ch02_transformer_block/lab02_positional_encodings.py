@@ -78,7 +78,7 @@ print(f"dog, last, behind a causal mask; the words before it shuffled: differs b
 # neither knows where it stands. A causal mask does not help the last word: it sees all others, in whatever order.
 #
 # So the place of a word has to be put into the numbers. This lab does it twice: once by adding, as the first
-# transformer did, and once by turning, as nearly every language model since 2022 does.
+# transformer did, and once by turning, as Llama does and most open models after it.
 #
 # Letters: `B` batch, `H` heads, `T` positions, `C` model width, `D` head width, `(...)` any dimensions in front.
 
@@ -131,11 +131,11 @@ table_of = earlier("ch02/lab02/sinusoidal", sinusoidal, course.sinusoidal)
 # %% tags=["look"]
 table = table_of(100, 64)
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), layout="constrained")
-fig.colorbar(left.imshow(table, aspect="auto"), ax=left, label="entry of the table")
-left.set(xlabel="column", ylabel="position")
+fig.colorbar(left.imshow(table, aspect="auto"), ax=left)
+left.set(xlabel="column", ylabel="position", title="entries of the table")
 for t, style in ((20, "-"), (50, "--"), (80, ":")):
     right.plot(torch.arange(100) - t, table @ table[t], style, label=f"row {t}")
-right.set(xlabel="distance to the row (positions)", ylabel="dot product", ylim=(0, 34))
+right.set(xlabel="distance to the row (positions)", ylabel="dot product", ylim=(0, 34), title="row times every row")
 right.legend()
 plt.show()
 
@@ -164,10 +164,10 @@ ax.set(xlabel="column of row t", ylabel="column of row t + 3", title="the matrix
 plt.show()
 
 # %% [markdown]
-# **Which entries are not zero, and what do you know about 0.14 and 0.99?** Look at one 2 × 2 block at a time: cosines
-# on its diagonal, plus and minus the same sine beside it. It is a rotation. Going `k` steps on turns hand `i` by
-# `k` times its speed, from wherever it stands. So "three places back" is one fixed linear map, which a projection
-# matrix can learn.
+# **The first hand moves one radian a step. What are cos 3 and sin 3, and where do you find them?** Look at one 2 × 2
+# block at a time: the same cosine twice on its diagonal, plus and minus the same sine beside it. It is a rotation.
+# Going `k` steps on turns hand `i` by `k` times its speed, from wherever it stands. So "three places on" is one fixed
+# linear map, which a projection matrix can learn.
 #
 # But it has to be learned. And the table is *added* to the word, so a score holds four products: word with word, word
 # with place, place with word, place with place. Only the last one depends on the distance alone.
@@ -187,7 +187,7 @@ plt.show()
 #
 # In shapes: positions `(...)` → angles `(..., D/2)`. Positions are *given*, not counted. Three places need that:
 #
-# - **A cache.** When a model writes text it sees one new token at a time. That token stands at position 37, not 0.
+# - **A cache.** When a model writes text it sees one new token at a time. That token may stand at position 4,001.
 # - **Packing.** Several short texts share a row of a batch, and each begins at 0 again.
 # - **Padding on the left.** Each sequence of a batch has positions of its own: `(B, T)`.
 #
@@ -214,9 +214,9 @@ def rotary_angles(positions: torch.Tensor, D: int, base: float = 10000.0) -> tor
 check("ch02/lab02/rotary_angles", rotary_angles)
 
 # %% [markdown]
-# **Look at it.** How many positions does each pair take for one full turn, its *wavelength*? A head of width 128, with
-# two bases: that of the paper, and 500,000, which Llama 3 uses [@grattafiori2024]. The third panel counts what
-# rounding does.
+# **Look at it.** Left: how many positions each pair takes for one full turn, its *wavelength*, in a head of width 128.
+# One base is the paper's, the other is Llama 3's [@grattafiori2024]. Right: how far the worst angle is off up to each
+# position, in two precisions.
 
 # %% tags=["given"]
 angles_at = earlier("ch02/lab02/rotary_angles", rotary_angles, course.rope_angles)
@@ -310,6 +310,7 @@ def clock(t):
         ax.plot(*xy.T, ".", color=ORANGE, markersize=5)
         ax.add_patch(plt.Circle((0, 0), 1, fill=False, color="gray", linewidth=0.6))
         ax.set(xlim=(-1.15, 1.15), ylim=(-1.15, 1.15), aspect="equal", xticks=[], yticks=[])
+        ax.spines[:].set_visible(False)
         ax.set(xlabel=f"{angles_at(torch.tensor(t), 8, base=1000)[i] / (2 * math.pi):.3f} turns", title=f"pair {i}")
     fig.suptitle(f"position {t}")
     plt.close(fig)  # shown once, by display
@@ -346,7 +347,7 @@ def along(scores):
 fig, axes = plt.subplots(1, 2, figsize=(8.5, 3.5), layout="constrained")
 for ax, scores, title in zip(axes, (added, turned), ("table added", "turned")):
     fig.colorbar(ax.imshow(scores), ax=ax, label="score")
-    ax.set(xlabel="key position", ylabel="query position", title=f"{title}: spread {along(scores):.5f}")
+    ax.set(xlabel="key position", ylabel="query position", title=f"{title}: spread {along(scores):.1g}")
 plt.show()
 
 # %% [markdown]
@@ -449,7 +450,7 @@ low, high = min(s.min() for s in seen.values()), max(s.max() for s in seen.value
 fig, axes = plt.subplots(1, 3, figsize=(10.5, 3.3), layout="constrained", sharey=True)
 for ax, (name, scores) in zip(axes, seen.items()):
     image = ax.imshow(scores, vmin=low, vmax=high)
-    ax.set(xlabel="key position", title=f"{name}\nspread at one distance {along(scores):.5f}")
+    ax.set(xlabel="key position", title=f"{name}\nspread at one distance {along(scores):.1g}")
 axes[0].set(ylabel="query position")
 fig.colorbar(image, ax=axes, label="score")
 plt.show()
@@ -459,8 +460,7 @@ for name, scores in seen.items():
 # %% [markdown]
 # **Which of the two mistakes keeps the stripes? Which would you find by testing the relative property, and which
 # not?** Rotating by halves is a perfectly good scheme, for other weights. Only a comparison with the trained model's
-# own scores shows that these are not the ones. No error is raised; the text that comes out is fluent near the start,
-# where all angles are small, and then falls apart.
+# own scores shows that these are not the ones. No shape is wrong, and no error is raised.
 
 # %% [markdown]
 # ## Step 5. From one convention to the other
@@ -552,7 +552,8 @@ plt.show()
 def relative_test(scores) -> bool:
     """Whether a candidate's scores depend on positions, and on nothing of them but the distance.
 
-    scores: a function (q (T, D), k (S, D), q_positions (T,), k_positions (S,)) -> (T, S), for any even D.
+    scores: a function (q (T, D), k (S, D), q_positions (T,), k_positions (S,)) -> (T, S), for any T, S and even D.
+    Positions are integer tensors, and may go up to 4,000.
 
     >>> relative_test(lambda q, k, q_positions, k_positions: q @ k.T)    # ignores the positions
     False
@@ -647,8 +648,8 @@ runs = {
 fig, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
 for (name, out), style in zip(runs.items(), ("-", "--", "-.", ":")):
     ax.plot((out - at_once).norm(dim=1) / at_once.norm(dim=1) + 1e-9, style, label=name)
-ax.set(yscale="log", ylim=(1e-9, 1e2), xlabel="step (position of the new token)", ylabel="relative error of the output")
-ax.legend(loc="upper left", ncols=2)
+ax.set(yscale="log", ylim=(1e-9, 10), xlabel="step (position of the new token)", ylabel="relative error of the output")
+ax.legend(loc="center right")
 plt.show()
 
 # %% [markdown]
