@@ -62,8 +62,8 @@ def tokenizer_pipeline() -> Figure:
     its own: normalising joins it to its letter; then three chunks, the space before "opened" kept with it; five pieces;
     five ids, and a sixth for the end of the text, added by the program; at last rows of the embedding table.
     """
-    fig, ax = plt.subplots(figsize=(6.8, 5.2))
-    blank(ax, 10, 7.6)
+    fig, ax = plt.subplots(figsize=(7.2, 4.9))
+    blank(ax, 12.4, 7.6)
     rows = (
         ("text", ("Cafe", "\u25cc\u0301", "s opened!"), BLUE),
         ("normalise", ("Cafés opened!",), BLUE),
@@ -83,7 +83,7 @@ def tokenizer_pipeline() -> Figure:
             x += width + gap
         if i:
             arrow(ax, (5.7, y + 0.98), (5.7, y + 0.38))
-    ax.text(8.5, 1.6, "the end-of-text token:\nadded, never read\nfrom the text", fontsize=9, va="center", color=PINK)
+    ax.text(9.45, 1.6, "the end-of-text token:\nadded, never read\nfrom the text", fontsize=9, va="center", color=PINK)
     arrow(ax, (5.7, 1.22), (5.7, 0.72))
     for j in range(6):
         ax.add_patch(plt.Rectangle((4.2 + 0.52 * j, 0.05), 0.34, 0.6, facecolor=ink(), alpha=0.18, edgecolor="none"))
@@ -157,6 +157,7 @@ def trie_walk() -> Figure:
     lanes = {"in": 2.9, "inn": 4.0, "ion": 1.9, "net": 0.8}
     fig, ax = plt.subplots(figsize=(7.2, 4))
     blank(ax, 10.6, 4.8)
+    ax.set_aspect("equal")
     nodes = sorted({entry[:n] for entry in entries for n in range(1, len(entry) + 1)}, key=len)
     for node in nodes:
         y = 2.9
