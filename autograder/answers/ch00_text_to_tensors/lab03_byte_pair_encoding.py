@@ -173,6 +173,18 @@ merge = Answer(
             "    return out[::-1]\n",
         ),
         Misconception(
+            "digits-as-text",
+            "the ids are joined into a string in which the pair is searched for, so that 21 2 is taken to hold 1 2",
+            code="def merge(ids, pair, new_id):\n"
+            "    text = ' '.join(map(str, ids)).replace(f'{pair[0]} {pair[1]}', str(new_id))\n"
+            "    return [int(i) for i in text.split()]\n",
+        ),
+        Misconception(
+            "list-against-tuple",
+            "two ids of the list are compared as a list with the pair, a tuple: these are never equal",
+            edits=(("(ids[i], ids[i + 1]) == pair", "ids[i : i + 2] == pair"),),
+        ),
+        Misconception(
             "last-id-lost",
             "the loop ends one place early, so that an id at the end that is in no pair is lost",
             edits=(("while i < len(ids):", "while i < len(ids) - 1:"),),
@@ -274,6 +286,11 @@ train = Answer(
             ),
         ),
         Misconception(
+            "rarest-first",
+            "the pair with the lowest count is taken instead of the highest",
+            edits=(("(-totals[pair], pair))", "(totals[pair], pair))"),),
+        ),
+        Misconception(
             "second-id-first",
             "ties are decided by the second id of the pair before the first",
             edits=(("(-totals[pair], pair))", "(-totals[pair], pair[::-1]))"),),
@@ -292,6 +309,13 @@ train = Answer(
             "    totals = pairs_of(counts)\n"
             "    best = sorted(totals, key=lambda pair: (-totals[pair], pair))[:merges]\n"
             "    return {pair: first_id + n for n, pair in enumerate(best)}\n",
+        ),
+        Misconception(
+            "words-not-merged",
+            "the merge is noted, but the words stay as they were, so that the same pair wins at every step",
+            edits=(
+                ("        words = {tuple(replace(word, best, new_id)): count for word, count in words.items()}\n", ""),
+            ),
         ),
         Misconception(
             "stops-at-one",
@@ -568,6 +592,11 @@ repaired_train = Answer(
             "    return learned\n",
         ),
         Misconception(
+            "pushed-back-as-it-was",
+            "a stale entry is pushed back with its old count, so that it comes up again for ever",
+            edits=(("heapq.heappush(heap, (-count, pair))", "heapq.heappush(heap, (entry, pair))"),),
+        ),
+        Misconception(
             "heap-made-anew",
             "the heap is made anew from all pairs after every merge",
             edits=(
@@ -594,7 +623,7 @@ def _encode_hidden(seed):
         Case("no pair is known", {"ids": d.rng.integers(0, 3, 9).tolist(), "merges": [[5, 5, 6]], "then": [[5, 5]]}),
         Case("an empty table", {"ids": d.rng.integers(0, 3, 9).tolist(), "merges": [], "then": [[0]]}),
         Case("a long run", {"ids": [0] * run, "merges": [[0, 0, 1], [1, 1, 2], [1, 0, 3], [2, 2, 4], [4, 3, 5]]}),
-        Case("a table that is not in order", {"ids": d.rng.integers(0, 3, 80).tolist(), "merges": shuffled}),
+        Case("a random table that is not in order", {"ids": d.rng.integers(0, 3, 80).tolist(), "merges": shuffled}),
         Case("a tuple", {"ids": d.rng.integers(0, 4, 50).tolist(), "merges": table(d, 4, 60), "as a tuple": True}),
         Case("ids that were merged before", {"ids": d.rng.integers(0, 30, 80).tolist(), "merges": table(d, 3, 60)}),
         Case("another long word", long_word(d, 2500, letters=9)),
@@ -670,6 +699,21 @@ encode = Answer(
             edits=((_CHECKED, "if gone == n or ids[place] == -1:"),),
         ),
         Misconception(
+            "dead-not-marked",
+            "a dead place keeps its id, so that an entry of the heap for this place is merged once more",
+            edits=(
+                ("ids[place], ids[gone] = new_id, -1", "ids[place] = new_id"),
+                (
+                    "    return [i for i in ids if i >= 0]",
+                    "    out, place = [], 0\n"
+                    "    while place < n:\n"
+                    "        out.append(ids[place])\n"
+                    "        place = right[place]\n"
+                    "    return out",
+                ),
+            ),
+        ),
+        Misconception(
             "left-forgotten",
             "after a merge only the pair on the right is pushed, not the one on the left",
             edits=(
@@ -699,6 +743,24 @@ encode = Answer(
                     "",
                 ),
             ),
+        ),
+        Misconception(
+            "table-as-it-comes",
+            "the table is gone through from its first entry to its last, each merged in turn: that is rank order only "
+            "if the table happens to be sorted, and it reads the word once for every merge there is",
+            code="def encode(ids, merges):\n"
+            "    ids = list(ids)\n"
+            "    for pair, new_id in merges.items():\n"
+            "        out, i = [], 0\n"
+            "        while i < len(ids):\n"
+            "            if i + 1 < len(ids) and (ids[i], ids[i + 1]) == pair:\n"
+            "                out.append(new_id)\n"
+            "                i += 2\n"
+            "            else:\n"
+            "                out.append(ids[i])\n"
+            "                i += 1\n"
+            "        ids = out\n"
+            "    return ids\n",
         ),
         Misconception(
             "all-pairs-again",
