@@ -420,7 +420,8 @@ def counted() -> tuple[type, list[int]]:
             looks[0] += 1
             if looks[0] > TOO_MANY_LOOKS:
                 raise RuntimeError(
-                    f"stopped after {TOO_MANY_LOOKS:,} looks at ids: far too many, or a loop without end"
+                    f"stopped after {TOO_MANY_LOOKS:,} looks at ids: a heap takes fewer than {LOOKS_AN_ID} each. Does "
+                    "the loop end, and does it look at more than the two pairs beside a merge?"
                 )
             return plain(self, *other)
 
