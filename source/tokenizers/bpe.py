@@ -194,8 +194,8 @@ def expand(merges: Mapping[Pair, int], base: Mapping[int, Spelling]) -> dict[int
         for part in (left, right):
             if part not in spelled:
                 raise ValueError(
-                    f"the merge ({left}, {right}) -> {new_id} uses id {part}, which is neither in the base alphabet nor "
-                    "made by an earlier merge: give `expand` the alphabet that the table was trained on"
+                    f"the merge ({left}, {right}) -> {new_id} uses id {part}, which is neither in the base alphabet "
+                    "nor made by an earlier merge: give `expand` the alphabet that the table was trained on"
                 )
         spelled[new_id] = spelled[left] + spelled[right]
     return spelled

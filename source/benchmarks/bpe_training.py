@@ -1,0 +1,96 @@
+"""The course's BPE trainer beside its naive twin and Hugging Face's, in one run; and what longer tables buy.
+
+It runs on the CPU whatever the device. All trainers start from the same text and do all of it: cut it into words,
+count them, train. Their alphabet is the text's characters in order, so that equal counts are decided alike.
+"""
+
+import json
+import os
+import re
+from collections import Counter
+from importlib.metadata import version
+
+import torch
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
+
+from source.corpus import shakespeare
+from source.timing import seconds
+from source.tokenizers import bpe
+from source.tokenizers.words import WORD, byte_counts, split
+
+SMALL, LARGE = 50, 4000  # merges; the naive trainer runs the small setting only
+VOCABULARIES = (256, 512, 1024, 2048, 4096, 8192, 16384)
+
+
+def run(device: torch.device) -> dict[str, object]:
+    """Time training at two sizes, and measure how far tables of growing size compress.
+
+    Returns settings, rows of {"merges", "course_seconds", "naive_seconds", "hugging_face_seconds",
+    "naive_over_course", "course_over_hugging_face", "same_merges"} (the naive ones only in the small setting), and a
+    curve of {"V", "bytes_a_token_train", "bytes_a_token_validation", "under_100_in_train"}.
+    """
+    text = shakespeare("train")
+    rows = []
+    for merges in (SMALL, LARGE):
+        course = seconds(lambda m=merges: _course(text, m), repeats=5, warm_up=1)
+        hugging_face = seconds(lambda m=merges: _hugging_face(text, m), repeats=5, warm_up=1)
+        row = {"merges": merges, "course_seconds": course, "hugging_face_seconds": hugging_face}
+        row["course_over_hugging_face"] = course / hugging_face
+        if merges == SMALL:
+            row["naive_seconds"] = seconds(lambda m=merges: _course(text, m, bpe.train_naive), repeats=3, warm_up=0)
+            row["naive_over_course"] = row["naive_seconds"] / course
+        row["same_merges"] = _course(text, merges) == _hugging_face(text, merges)
+        rows.append(row)
+    counts = byte_counts(text)
+    return {
+        "what": "byte-pair encoding trained on the course's Shakespeare, from text to merge table",
+        "baseline": "course",
+        "tokenizers": version("tokenizers"),
+        "hugging_face_threads": os.cpu_count(),
+        "corpus_bytes": len(text.encode()),
+        "words": sum(counts.values()),
+        "different_words": len(counts),
+        "rows": rows,
+        "curve": _curve(text, shakespeare("validation")),
+    }
+
+
+def _course(text: str, merges: int, train=bpe.train) -> list[tuple[str, str]]:
+    """The merges as pairs of strings."""
+    alphabet = sorted(set(text))
+    number = {letter: i for i, letter in enumerate(alphabet)}
+    counts = {tuple(number[c] for c in word): count for word, count in Counter(split(text)).items()}
+    learned = train(counts, merges, len(alphabet))
+    spelled = bpe.expand(learned, dict(enumerate(alphabet)))
+    return [(spelled[left], spelled[right]) for left, right in learned]
+
+
+def _hugging_face(text: str, merges: int) -> list[tuple[str, str]]:
+    tokenizer = Tokenizer(models.BPE())
+    tokenizer.pre_tokenizer = pre_tokenizers.Split(Regex(WORD.pattern), behavior="isolated")
+    trainer = trainers.BpeTrainer(vocab_size=len(set(text)) + merges, show_progress=False)
+    # Many pieces, so that all threads have some; each ends where a word ends.
+    tokenizer.train_from_iterator(re.split(r"(?<=\n)(?=\S)", text), trainer)
+    return [tuple(pair) for pair in json.loads(tokenizer.to_str())["model"]["merges"]]
+
+
+def _curve(train: str, validation: str) -> list[dict[str, float]]:
+    """Bytes a token on both texts for tables of growing size, and how many tokens stand under 100 times in train."""
+    counts = byte_counts(train)
+    table = bpe.train(counts, max(VOCABULARIES) - 256, 256)
+    points = []
+    for V in VOCABULARIES:
+        part = {pair: new_id for pair, new_id in table.items() if new_id < V}
+        used, lengths = Counter(dict.fromkeys(range(256, V), 0)), {}
+        for name, words in (("train", counts), ("validation", byte_counts(validation))):
+            tokens = 0
+            for word, count in words.items():
+                ids = bpe.encode(word, part)
+                tokens += len(ids) * count
+                if name == "train":
+                    for i in ids:
+                        used[i] += count
+            lengths[f"bytes_a_token_{name}"] = sum(len(word) * count for word, count in words.items()) / tokens
+        rare = sum(used[i] < 100 for i in range(256, V))
+        points.append({"V": V, **lengths, "under_100_in_train": rare})
+    return points
