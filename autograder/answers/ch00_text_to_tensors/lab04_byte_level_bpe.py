@@ -7,7 +7,7 @@ from itertools import combinations
 
 import tokenizers
 
-from autograder.checks.ch00_text_to_tensors.lab04_byte_level_bpe import END, gpt2_files, tokenizer_inputs
+from autograder.checks.ch00_text_to_tensors.lab04_byte_level_bpe import END, gpt2_files, tokenizer_inputs, vocabulary
 from autograder.exercise import Answer, Case, Misconception
 
 _SCRIPTS = [
@@ -329,7 +329,7 @@ def _toy(rng: random.Random) -> dict[str, object]:
     tokens = ["<|toy|>", *sorted(bytes_spelled)]
     tokens += [a + b for a, b in merges]
     first = rng.randrange(5)
-    return {"vocab": {token: (n + first) % len(tokens) for n, token in enumerate(tokens)}, "merges": merges}
+    return {"vocab": tokens[first:] + tokens[:first], "merges": merges}
 
 
 def _tokenizer_hidden(seed):
@@ -369,8 +369,7 @@ def _tokenizer_reference(i):
     def ids(text, allowed):
         if not allowed and not i["vocab"]:
             return _reference_model().encode(text).ids
-        vocab = {**(i["vocab"] or gpt2_files()[0]), **i["added"]}
-        made = _library(vocab, gpt2_files()[1] if i["merges"] == "gpt2" else i["merges"])
+        made = _library(vocabulary(i), gpt2_files()[1] if i["merges"] == "gpt2" else i["merges"])
         made.add_special_tokens(allowed)
         return made.encode(text).ids
 

@@ -187,19 +187,28 @@ def _tokenizer_cases():
 
 
 def tokenizer_inputs(text, allowed=(), *, again="", added=None, merges="gpt2", vocab=None):
-    """A text, the specials allowed in it, and a second text of the same words. added: specials besides GPT-2's."""
+    """A text, the specials allowed in it, and a second text of the same words. added: specials besides GPT-2's.
+
+    merges, vocab: GPT-2's, or a list of pairs and the list of all tokens in the order of their ids.
+    """
     return {
         "text": text,
         "allowed": list(allowed),
         "again": again,
         "added": added or {},
         "merges": merges,
-        "vocab": vocab or {},
+        "vocab": vocab or [],
     }
 
 
+def vocabulary(i) -> dict[str, int]:
+    """The vocabulary of a case: spelled token -> id."""
+    told = {token: n for n, token in enumerate(i["vocab"])} or gpt2_files()[0]
+    return {**told, **i["added"]}
+
+
 def _tokenizer_act(f, i):
-    vocab = {**(i["vocab"] or gpt2_files()[0]), **i["added"]}
+    vocab = vocabulary(i)
     ranks = _Counting(_ranks(i["merges"]))
     tokenizer = f(vocab, ranks)
     ids = tokenizer.encode(i["text"], set(i["allowed"])) if i["allowed"] else tokenizer.encode(i["text"])

@@ -12,6 +12,7 @@
 #     - Encode any text with GPT-2's own merges, specials only where they are allowed
 #     - Stream text out of ids, and write the fuzzer that proves two tokenizers equal
 #     needs:
+#     - "[Byte-pair encoding](../../../book/ch00_text_to_tensors/byte_pair_encoding.md)"
 #     - Lab 0.3, Byte-Pair Encoding
 #     - Regular expressions as far as `a|b`, `a+` and `[abc]`
 #   kernelspec:
