@@ -200,11 +200,6 @@ pieces = Answer(
             edits=((r"|\s+(?!\S)|\s+", r"|\s+(?!\S)"),),
         ),
         Misconception(
-            "lookahead-inverted",
-            r"the lookahead is (?=\S), which asks for something visible instead of forbidding it",
-            edits=((r"(?!\S)", r"(?=\S)"),),
-        ),
-        Misconception(
             "no-space-in-front",
             "a word does not take along the space in front of it",
             edits=((r"| ?\p{L}+|", r"|\p{L}+|"),),
@@ -551,6 +546,7 @@ def _fuzz_hidden(seed):
         "spaces": rng.randrange(4, 9),
         "control": rng.choice([*range(1, 9), *range(14, 27), 127]),
         "tab": rng.choice([2, 4, 8]),
+        "swapped": rng.randrange(30, 90),
     }
     said = {
         "last space": "spaces at the end are dropped",
@@ -564,6 +560,8 @@ def _fuzz_hidden(seed):
         "control": "a control character is dropped",
         "tab": "tabs are replaced",
         "special": "a special is taken for one that is allowed",
+        "accent": "one letter is taken for another",
+        "swapped": "two ids are swapped",
         "empty": "the empty text has an id",
     }
     return [Case(kind, {"fault": fault, "amount": sizes.get(fault, 0)}) for fault, kind in said.items()]

@@ -321,6 +321,9 @@ def faulty(fault, amount=0):
         return lambda text: cut(text, "[0-9]+")
     if fault == "long words":
         return lambda text: cut(text, "[A-Za-z]+")
+    if fault == "swapped":  # two tokens have each other's ids
+        other = {amount: amount + 1, amount + 1: amount}
+        return lambda text: [other.get(i, i) for i in right(text)]
     if fault == "special":
         return lambda text: gpt2().encode(text, "all")
     if fault == "empty":
@@ -331,7 +334,7 @@ def faulty(fault, amount=0):
 def _fuzz_cases():
     return [
         Case("’ is taken for '", {"fault": "apostrophe", "amount": 0}),
-        Case("é is taken for è", {"fault": "accent", "amount": 0}),
+        Case("the ids 6 and 7 are swapped", {"fault": "swapped", "amount": 6}),
         Case("more than three spaces become three", {"fault": "spaces", "amount": 3}),
         Case("the two characters \\r\\n become one \\n", {"fault": "line ends", "amount": 0}),
     ]
