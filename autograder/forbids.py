@@ -2,6 +2,7 @@
 
 import importlib
 import inspect
+import sys
 import threading
 from collections.abc import Callable
 from functools import cache
@@ -29,16 +30,20 @@ _bootstrap = threading.Thread._bootstrap_inner
 class Watch:
     """Inside `with Watch(names) as watch` a forbidden call raises; `watch.fired` keeps it even if it was caught.
 
-    names: torch functions ("softmax"), or the course's own with their full path
-    ("source.attention.dot_product.attention", "source.attention.multi_head.MultiHeadAttention.forward").
+    names: torch functions ("softmax"); the course's own with their full path
+    ("source.attention.dot_product.attention", "source.attention.multi_head.MultiHeadAttention.forward"); or a class of
+    another library ("tokenizers.Tokenizer"): all its methods, and importing that library where nothing did so before.
     """
 
     def __init__(self, names: tuple[str, ...]) -> None:
         self.names = names
         self.fired: list[str] = []
         self._modes = (_Functions(self), _Operators(self)) if any("." not in name for name in names) else ()
-        self._own = {name: course_function(name) for name in names if "." in name}
+        self._own = {name: course_function(name) for name in names if name.startswith(("source.", "autograder."))}
+        self._foreign = [name for name in names if "." in name and name not in self._own]
         self._codes: dict[str, CodeType] = {}
+        self._methods: list[tuple[type, str, Any]] = []
+        self._imports = _Imports(self)
 
     def hit(self, name: str) -> None:
         """Raise if `name` is forbidden."""
@@ -54,11 +59,29 @@ class Watch:
         for name, function in self._own.items():
             self._codes[name] = function.__code__
             function.__code__ = _raises(name)
+        for name in self._foreign:
+            self._forbid_class(name)
+        if self._imports.names:
+            sys.meta_path.insert(0, self._imports)
         if self._modes:
             # torch keeps its modes for each thread apart.
             threading.Thread._bootstrap_inner = self._in_thread(_bootstrap)
         _watching.append(self)
         return self
+
+    def _forbid_class(self, name: str) -> None:
+        # Compiled code has no code object to exchange, but its classes let their methods be replaced.
+        library, *path = name.split(".")
+        if library not in sys.modules:
+            self._imports.names.setdefault(library, name)
+            return
+        kind: Any = sys.modules[library]
+        for part in path:
+            kind = getattr(kind, part)
+        for method, original in list(vars(kind).items()):
+            if callable(original) and not method.startswith("__"):
+                self._methods.append((kind, method, original))
+                setattr(kind, method, lambda *_, **__: self.hit(name))
 
     def _in_thread(self, bootstrap: Callable[[threading.Thread], None]) -> Callable[[threading.Thread], None]:
         def watched(thread: threading.Thread) -> None:
@@ -70,6 +93,12 @@ class Watch:
     def __exit__(self, *error: Any) -> None:
         _watching.remove(self)
         threading.Thread._bootstrap_inner = _bootstrap
+        if self._imports in sys.meta_path:
+            sys.meta_path.remove(self._imports)
+        self._imports.names.clear()
+        for kind, method, original in reversed(self._methods):
+            setattr(kind, method, original)
+        self._methods.clear()
         for name, function in self._own.items():
             function.__code__ = self._codes[name]
         for mode in reversed(self._modes):
@@ -98,6 +127,17 @@ def _raises(name: str) -> CodeType:
     space: dict[str, Any] = {}
     exec(f"def f(*_, **__):\n from autograder.forbids import _watching\n _watching[-1].hit({name!r})", space)
     return space["f"].__code__
+
+
+class _Imports:
+    # First among the finders of modules, so that it hears of an import before anything is loaded.
+    def __init__(self, watch: Watch) -> None:
+        self.watch = watch
+        self.names: dict[str, str] = {}  # library -> the forbidden class of it
+
+    def find_spec(self, fullname: str, path: Any = None, target: Any = None) -> None:
+        if fullname in self.names:
+            self.watch.hit(self.names[fullname])
 
 
 class _Functions(TorchFunctionMode):

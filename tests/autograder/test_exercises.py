@@ -6,6 +6,7 @@ import inspect
 
 import numpy as np
 import pytest
+import tokenizers
 import torch
 
 from autograder import registry
@@ -73,6 +74,7 @@ def test_the_solution_passes_whatever_the_course_secret(exercise_id):
             assert outcome.passed, (seed, case.kind, outcome.lines)
 
 
+NO_TOKENS = {"mergeable_ranks": {bytes([b]): b for b in range(256)}, "special_tokens": {}}
 FORBIDDEN_CALLS = {
     # How a learner would reach for each, given any inputs at all.
     "softmax": lambda: torch.softmax(torch.ones(2), 0),
@@ -102,6 +104,12 @@ FORBIDDEN_CALLS = {
     "std": lambda: torch.std(torch.ones(3, 2), -1),
     "var_mean": lambda: torch.var_mean(torch.ones(3, 2)),
     "std_mean": lambda: torch.std_mean(torch.ones(3, 2)),
+    "tokenizers.Tokenizer": lambda: tokenizers.Tokenizer(tokenizers.models.BPE()).encode("a"),
+    "tokenizers.models.Model": lambda: tokenizers.models.BPE().tokenize("a"),
+    "tokenizers.pre_tokenizers.PreTokenizer": lambda: tokenizers.pre_tokenizers.ByteLevel().pre_tokenize_str("a"),
+    "tiktoken.Encoding": lambda: (
+        importlib.import_module("tiktoken").Encoding("t", pat_str=".", **NO_TOKENS).encode("a")
+    ),
 }
 
 
@@ -110,10 +118,10 @@ def test_a_forbidden_call_is_caught(exercise_id, call):
     exercise = registry.exercise(exercise_id)
 
     def learner(*_, **__):
-        if "." in call:
-            _call_with_nothing(call)
-        else:
+        if call in FORBIDDEN_CALLS:
             FORBIDDEN_CALLS[call]()
+        else:
+            _call_with_nothing(call)
 
     probe = Exercise(**{**exercise.__dict__, "act": lambda f, i: f()})
     reports = [act(probe, learner, case.inputs) for case in exercise.visible()]
