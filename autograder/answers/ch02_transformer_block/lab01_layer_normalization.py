@@ -4,6 +4,7 @@ import torch
 
 from autograder.cases import Draw, transposed
 from autograder.checks.ch02_transformer_block.lab01_layer_normalization import (
+    exact_norm_inputs,
     exact_rows,
     gradient_inputs,
     module_inputs,
@@ -64,8 +65,11 @@ statistics = Answer(
             "the mean and the squares are computed in 16 bits and cast to float32 only at the end",
             edits=(
                 ("x.to(torch.promote_types(x.dtype, torch.float32))", "x"),
-                (f"return mean, {_VARIANCE}", f"v = {_VARIANCE}\n    up = torch.promote_types(x.dtype, torch.float32)\n"
-                 "    return mean.to(up), v.to(up)"),
+                (
+                    f"return mean, {_VARIANCE}",
+                    f"v = {_VARIANCE}\n    up = torch.promote_types(x.dtype, torch.float32)\n"
+                    "    return mean.to(up), v.to(up)",
+                ),
             ),
         ),
         Misconception(
@@ -121,8 +125,8 @@ def _norm_hidden(seed):
         Case("a row of zeros among others", {**loose, "x": loose["x"] * torch.tensor([[1.0], [0.0], [1.0], [1.0]])}),
         Case("float64", norm_inputs(d, 3, 8, mean=50.0, dtype=DOUBLE)),
         Case("float16 whose squares overflow", norm_inputs(d, 2, 8, scale=2000.0, dtype=HALF)),
-        Case("bfloat16", norm_inputs(d, 2, 3, 8, scale=3.0, dtype=BRAIN)),
-        Case("bfloat16 rows, a float32 gain", {**norm_inputs(d, 3, 8), "x": d.normal(3, 8, dtype=BRAIN)}),
+        Case("bfloat16, two sequences", {**exact_norm_inputs(d, 2, 3, 8), "eps": 1e-5}),
+        Case("bfloat16 rows, a float32 gain", {**exact_norm_inputs(d, 3, 12, gain=torch.float32), "eps": 1e-5}),
         Case("a non-contiguous input", {**loose, "x": transposed(loose["x"])}),
         Case("an empty batch", norm_inputs(d, 0, 3, 4)),
     ]
@@ -208,6 +212,16 @@ layer_norm = Answer(
             edits=((".to(x.dtype)", ""),),
         ),
         Misconception(
+            "eps-as-a-floor",
+            "eps is the least standard deviation allowed instead of being added to the variance",
+            edits=(("torch.sqrt(variance + eps)", "torch.sqrt(variance).clamp(min=eps)"),),
+        ),
+        Misconception(
+            "cast-too-early",
+            "the normalised row is cast back before the gain is applied, so that 16 bits are rounded more than once",
+            edits=(("(normed * weight + bias).to(x.dtype)", "(normed.to(x.dtype) * weight + bias).to(x.dtype)"),),
+        ),
+        Misconception(
             "mean-in-sixteen-bits",
             "the mean is rounded to x's dtype before it is taken away",
             edits=(("x - mean)", "x - mean.to(x.dtype))"),),
@@ -266,8 +280,8 @@ layer_norm_module = Answer(
         ),
         Misconception(
             "no-parameters",
-            "gain and bias are not both an `nn.Parameter` of shape (width,): an optimizer finds only parameters, and "
-            "each channel has its own",
+            "weight and bias are not both an `nn.Parameter` of shape (width,): an optimizer finds only parameters, a "
+            "checkpoint goes by their names, and each channel has its own",
             edits=(
                 ("nn.Parameter(torch.ones(width))", "torch.ones(width)"),
                 ("nn.Parameter(torch.zeros(width))", "torch.zeros(width)"),
@@ -312,7 +326,7 @@ def _backward_hidden(seed):
         Case("a negative gain and one of zero", {**loose, "weight": torch.tensor([-2.0, 0, 1, -1, 0.5, 3])}),
         Case("non-contiguous inputs", {**loose, "x": transposed(loose["x"]), "grad": transposed(loose["grad"])}),
         Case("float64", gradient_inputs(d, 2, 3, 8, dtype=DOUBLE)),
-        Case("bfloat16", gradient_inputs(d, 3, 8, mean=10.0, dtype=BRAIN)),
+        Case("bfloat16, far from zero", gradient_inputs(d, 3, 8, mean=10.0, dtype=BRAIN)),
         Case("bfloat16 rows, a float32 gain", _mixed(gradient_inputs(d, 3, 8))),
         Case("an empty batch", gradient_inputs(d, 0, 2, 4)),
     ]
@@ -429,6 +443,31 @@ layer_norm_backward = Answer(
             edits=(("dweight = (grad * normed)", "dweight = (g * normed)"), ("dbias = grad.", "dbias = g.")),
         ),
         Misconception(
+            "divided-by-the-variance",
+            "dx is divided by the variance instead of the standard deviation",
+            edits=((_DX, "(g - through_mean - through_std) / (variance + eps)"),),
+        ),
+        Misconception(
+            "centred-for-normed",
+            "the term through the standard deviation multiplies by x - mean instead of by the normalised row",
+            edits=(("through_std = normed *", "through_std = (x - mean) *"),),
+        ),
+        Misconception(
+            "gains-and-biases-swapped",
+            "dweight and dbias come back in each other's place",
+            edits=(
+                (
+                    "dweight.to(weight.dtype), dbias.to(weight.dtype)",
+                    "dbias.to(weight.dtype), dweight.to(weight.dtype)",
+                ),
+            ),
+        ),
+        Misconception(
+            "not-cast-back",
+            "the gradients stay in float32 when x and weight have 16 bits",
+            edits=(("dx.to(x.dtype), dweight.to(weight.dtype), dbias.to(weight.dtype)", "dx, dweight, dbias"),),
+        ),
+        Misconception(
             "eps-forgotten",
             "eps is left out of the standard deviation",
             edits=(("torch.sqrt(variance + eps)", "torch.sqrt(variance)"),),
@@ -510,6 +549,21 @@ rms_norm = Answer(
             "eps-outside-the-root",
             "eps is added to the root instead of under it",
             edits=((_RMS, "wide / (wide.square().mean(dim=-1, keepdim=True).sqrt() + eps)"),),
+        ),
+        Misconception(
+            "no-eps",
+            "eps is left out, so that a row of zeros is 0/0",
+            edits=(("keepdim=True) + eps)", "keepdim=True))"),),
+        ),
+        Misconception(
+            "square-of-the-mean",
+            "the mean is squared instead of the squares being averaged",
+            edits=(("wide.square().mean(dim=-1, keepdim=True)", "wide.mean(dim=-1, keepdim=True).square()"),),
+        ),
+        Misconception(
+            "over-the-batch",
+            "the root mean square runs over the first dimension instead of the last",
+            edits=(("mean(dim=-1, keepdim=True)", "mean(dim=0, keepdim=True)"),),
         ),
         Misconception(
             "sum-for-mean",

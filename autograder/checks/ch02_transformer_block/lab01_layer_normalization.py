@@ -1,5 +1,7 @@
 """Lab 2.1, the student's half: how statistics, both norms, the gradient and a test of a norm are driven."""
 
+import math
+
 import torch
 
 from autograder.acting import WrongType
@@ -12,8 +14,8 @@ _OWN = "source.blocks.layer_norm."
 
 
 def _parts(result, *names):
-    if not (isinstance(result, tuple) and len(result) == len(names)):
-        raise WrongType(f"a {type(result).__name__} came back, not the tuple ({', '.join(names)})")
+    if not (isinstance(result, tuple | list) and len(result) == len(names)):
+        raise WrongType(f"a {type(result).__name__} came back, not {len(names)} tensors: {', '.join(names)}")
     return dict(zip(names, result, strict=True))
 
 
@@ -61,6 +63,21 @@ def norm_inputs(
     }
 
 
+def exact_norm_inputs(d: Draw, *shape: int, gain: torch.dtype = torch.bfloat16) -> dict[str, object]:
+    """bfloat16 rows and a gain with which no rounding is a close call: every right way gives the same bits.
+
+    The width is a multiple of 4. Every row has the mean 128.5, which bfloat16 does not have, and a standard deviation
+    of 2.5, so that x̂ is a multiple of 1/5. The gain's mantissas are odd and no multiples of 5; the bias is zero.
+    """
+    rows, C = math.prod(shape[:-1]), shape[-1]
+    apart = torch.tensor([[-3.5, -0.5, 0.5, 3.5], [-2.5, -2.5, 2.5, 2.5]])[d.integers(0, 2, rows, C // 4)]
+    shuffle = torch.from_numpy(d.rng.permuted(torch.arange(C).expand(rows, C).numpy(), axis=1))
+    x = 128.5 + apart.reshape(rows, C).gather(1, shuffle)
+    odd = torch.tensor([n for n in range(129, 256, 2) if n % 5])[d.integers(0, 51, C)] / 128
+    weight = torch.where(d.chance(0.5, C), odd, -odd)
+    return {"x": x.view(shape).to(torch.bfloat16), "weight": weight.to(gain), "bias": torch.zeros(C, dtype=gain)}
+
+
 def _norm_cases():
     d = Draw(2102)
     by_hand = {"x": torch.tensor([[1.0, 7.0, 9.0, 15.0]]), "weight": torch.ones(4), "bias": torch.zeros(4)}
@@ -70,7 +87,7 @@ def _norm_cases():
         Case("two sequences, a gain and a bias", norm_inputs(d, 2, 3, 8, mean=1.0, scale=2.0)),
         Case("rows that hardly vary", norm_inputs(d, 3, 8, scale=1e-2, eps=1e-4)),
         Case("a constant row", {**constant, "x": torch.tensor([[7.0], [-0.5]]).expand(2, 6).clone()}),
-        Case("bfloat16, far from zero", norm_inputs(d, 4, 16, mean=20.0, dtype=torch.bfloat16)),
+        Case("bfloat16, far from zero", {**exact_norm_inputs(d, 4, 16), "eps": 1e-5}),
     ]
 
 
@@ -83,8 +100,8 @@ layer_norm = Exercise(
     act=lambda f, i: {"out": f(i["x"], i["weight"], i["bias"], i["eps"])},
     visible=_norm_cases,
     shapes={"out": "(..., C)"},
-    # float32: a row far from zero rounds its mean. bfloat16: one rounding, at the end, costs 2^-9 of a number.
-    tolerance={"float32": 5e-5, "bfloat16": 1e-2},
+    # float32: a row far from zero rounds its mean. bfloat16: the inputs are such that every right way rounds alike.
+    tolerance={"float32": 5e-5, "bfloat16": 1e-6},
     forbids=(*NORMS, _OWN + "layer_norm", _OWN + "layer_norm_naive", _OWN + "LayerNorm.forward"),
     hints=(
         "Four steps: take the mean away, divide by the standard deviation, multiply by the gain, add the bias. Where "
@@ -177,6 +194,7 @@ def _backward_cases():
         Case("three rows, a gain", gradient_inputs(d, 3, 6)),
         Case("two sequences", gradient_inputs(d, 2, 4, 8, scale=0.5)),
         Case("a large eps", gradient_inputs(d, 2, 5, eps=0.5)),
+        Case("bfloat16", gradient_inputs(d, 3, 8, dtype=torch.bfloat16)),
     ]
 
 
