@@ -5,7 +5,7 @@
 #     level: intermediate
 #     minutes: 85
 #     hardware: cpu
-#     builds: "Sinusoidal positions, and rotary ones (RoPE) in both conventions that models are published in."
+#     builds: "the sinusoidal table, and rotary embedding (RoPE) in both conventions that models are published in."
 #     goals:
 #     - Show that attention alone cannot tell one order of its words from another
 #     - Build the sinusoidal table, and say what a shift by k places does to it
@@ -27,14 +27,13 @@ from autograder import setup; device = setup()
 # %% tags=["setup"]
 import math
 
-import ipywidgets as widgets
 import matplotlib.pyplot as plt
 import torch
-from IPython.display import display
 
 from autograder import check, earlier
 from source.attention.dot_product import attention
 from source.blocks import positions as course
+from source.flipbook import flipbook
 from source.plots import BLUE, GREEN, ORANGE, RED
 
 # %% [markdown]
@@ -70,7 +69,7 @@ print(f"dog and man, before and after: they differ by at most {(dog - man).abs()
 causal = torch.ones(5, 5, dtype=torch.bool).tril()
 before = attended(["the", "man", "bit", "the", "dog"], causal)[-1]
 after = attended(["bit", "the", "the", "man", "dog"], causal)[-1]
-print(f"dog, last, behind a causal mask; the words before it shuffled: differs by at most {(before - after).abs().max():.1e}")
+print(f"dog, last behind a causal mask, the words before it shuffled: by at most {(before - after).abs().max():.1e}")
 
 # %% [markdown]
 # **Find the row of *dog* on the left and on the right. Then find the two rows of *the*.** Swap two words, and two
@@ -135,7 +134,8 @@ fig.colorbar(left.imshow(table, aspect="auto"), ax=left)
 left.set(xlabel="column", ylabel="position", title="entries of the table")
 for t, style in ((20, "-"), (50, "--"), (80, ":")):
     right.plot(torch.arange(100) - t, table @ table[t], style, label=f"row {t}")
-right.set(xlabel="distance to the row (positions)", ylabel="dot product", ylim=(0, 34), title="row times every row")
+right.set(xlabel="distance to the row (positions)", ylabel="dot product", ylim=(0, 34))
+right.set(title="row times every row")
 right.legend()
 plt.show()
 
@@ -289,7 +289,7 @@ check("ch02/lab02/rotate_interleaved", rotate_interleaved)
 
 # %% [markdown]
 # **Look at it.** One vector of width 8 is four arrows. Here they stand at position 0 (faint) and turn as the vector
-# moves to a later position. With a running kernel, drag the slider.
+# moves to a later position. Drag the slider.
 
 # %% tags=["given"]
 interleaved = earlier("ch02/lab02/rotate_interleaved", rotate_interleaved, course.rotate_interleaved)
@@ -313,14 +313,10 @@ def clock(t):
         ax.spines[:].set_visible(False)
         ax.set(xlabel=f"{angles_at(torch.tensor(t), 8, base=1000)[i] / (2 * math.pi):.3f} turns", title=f"pair {i}")
     fig.suptitle(f"position {t}")
-    plt.close(fig)  # shown once, by display
     return fig
 
 
-picture = display(clock(12), display_id=True)
-slider = widgets.IntSlider(12, 0, 120, description="position", continuous_update=False)
-slider.observe(lambda change: picture.update(clock(change["new"])), names="value")
-display(slider)
+flipbook(clock, range(25), 12, label="position", alt="four arrows on circles, turned to a position, and their paths")
 
 # %% [markdown]
 # **Which pair tells position 12 from position 13 best, and which tells 12 from 6 without having come round in
@@ -648,7 +644,8 @@ runs = {
 fig, ax = plt.subplots(figsize=(8, 3.4), layout="constrained")
 for (name, out), style in zip(runs.items(), ("-", "--", "-.", ":")):
     ax.plot((out - at_once).norm(dim=1) / at_once.norm(dim=1) + 1e-9, style, label=name)
-ax.set(yscale="log", ylim=(1e-9, 10), xlabel="step (position of the new token)", ylabel="relative error of the output")
+ax.set(yscale="log", ylim=(1e-9, 10))
+ax.set(xlabel="step (position of the new token)", ylabel="relative error of the output")
 ax.legend(loc="center right")
 plt.show()
 
