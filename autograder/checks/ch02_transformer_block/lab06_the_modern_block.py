@@ -113,7 +113,7 @@ modern_block = Exercise(
     act=_block_act,
     visible=_block_cases,
     shapes={"out": "(B, T, C)", "gradient of x": "(B, T, C)"},
-    tolerance={"float32": 3e-5, "float64": 1e-6},  # RoPE's angles are float32 in every precision
+    tolerance={"float32": 1e-4, "float64": 1e-6},  # RoPE's angles are float32 in every precision
     forbids=(
         "source.blocks.llama_block.LlamaBlock.forward",
         "source.blocks.llama_block.LlamaBlock.attend",

@@ -226,7 +226,7 @@ for G in (1, 2, 4, 8):
     upstream = torch.randn_like(out)
     out.backward(upstream)
     found.backward(upstream)
-    worst, slope = float((found - out).abs().max()), float((a.grad - b.grad).abs().max())
+    worst, slope = (found - out).abs().max().item(), (a.grad - b.grad).abs().max().item()
     print(f"{H:>3}{G:>4}{sum(p.numel() for p in mine.parameters()):>10,}{worst:>21.1e}{slope:>18.1e}")
 
 # %% [markdown]
@@ -375,20 +375,19 @@ patterns = {
     "ou": ends("ou"),
 }
 half = len(held_out) // 2
-N_TOP = 100
 rows = []
 for name, holds in patterns.items():
-    if not holds[:half].any() or not holds[half:].any():
-        continue
-    chosen = [lift_of(strengths[:half], holds[:half], N_TOP) for strengths in kept]
+    there = [int(part.sum()) for part in (holds[:half], holds[half:])]
+    n, n_tested = (min(100, count) for count in there)  # more places than hold the pattern would only dilute it
+    chosen = [lift_of(strengths[:half], holds[:half], n) for strengths in kept]
     layer = max(range(len(chosen)), key=lambda i: float(chosen[i].max()))
     unit = int(chosen[layer].argmax())
-    tested = lift_of(kept[layer][half:, :, unit : unit + 1], holds[half:], N_TOP)[0]
+    tested = lift_of(kept[layer][half:, :, unit : unit + 1], holds[half:], n_tested)[0]
     share = float(holds[half:].float().mean())
     rows.append((name, layer, unit, share, float(tested) * share, float(tested)))
-print(f"{'pattern':24}{'layer':>6}{'unit':>6}{'anywhere':>11}{'at the top 100':>16}{'lift':>8}")
+print(f"{'pattern':24}{'layer':>6}{'unit':>6}{'anywhere':>11}{'at the top':>12}{'lift':>8}")
 for name, layer, unit, share, top, times in rows:
-    print(f"{name:24}{layer:>6}{unit:>6}{100 * share:>10.2f}%{100 * top:>15.0f}%{times:>8.1f}")
+    print(f"{name:24}{layer:>6}{unit:>6}{100 * share:>10.2f}%{100 * top:>11.0f}%{times:>8.1f}")
 
 fig, ax = plt.subplots(figsize=(6.5, 3.6))
 for place, (name, _, _, share, top, _) in enumerate(rows):
@@ -397,7 +396,7 @@ ax.scatter([100 * r[3] for r in rows], range(len(rows)), label="anywhere", zorde
 ax.scatter([100 * r[4] for r in rows], range(len(rows)), marker="s", label="where the unit fires most", zorder=2)
 ax.set_yticks(range(len(rows)), [r[0] for r in rows])
 ax.set(xlabel="places where the pattern holds (%), on texts not used to choose the unit", xlim=(-3, 103))
-ax.legend(fontsize=9, loc="lower right")
+ax.legend(fontsize=9, loc="lower center", bbox_to_anchor=(0.5, 1), ncol=2)
 ax.invert_yaxis()
 plt.show()
 
