@@ -95,6 +95,11 @@ byte_alphabet = Answer(
             edits=(("if b in own", "if b < 0"),),
         ),
         Misconception(
+            "own-numbers",
+            "every byte has the character of its own number, the space, line ends and controls too",
+            edits=(("if b in own", "if True"),),
+        ),
+        Misconception(
             "printable-space",
             "the space keeps its own character: str.isprintable says yes to it, but a file that separates by spaces "
             "cannot hold it",
@@ -195,9 +200,19 @@ pieces = Answer(
             edits=((r"| ?\p{L}+|", r"| ?[\p{L}\p{M}]+|"), (r"[^\s\p{L}\p{N}]", r"[^\s\p{L}\p{M}\p{N}]")),
         ),
         Misconception(
+            "digits-only",
+            r"numbers are made of \d: ½ and Ⅷ are numerals and no digits, so that no rule takes them",
+            edits=((r"| ?\p{N}+|", r"| ?\d+|"),),
+        ),
+        Misconception(
             "no-last-alternative",
             r"\s+(?!\S) replaces \s+, so that white space before a word which cannot take it along is in no piece",
             edits=((r"|\s+(?!\S)|\s+", r"|\s+(?!\S)"),),
+        ),
+        Misconception(
+            "all-spaces-in-front",
+            "a word takes along all spaces in front of it instead of one",
+            edits=((r"| ?\p{L}+|", r"| *\p{L}+|"),),
         ),
         Misconception(
             "no-space-in-front",
@@ -267,6 +282,19 @@ merge_word = Answer(
             ),
         ),
         Misconception(
+            "left-to-right",
+            "the walk from the left merges whatever pair has a rank and begins anew, whatever was learned first",
+            code="def merge_word(word, ranks):\n"
+            "    tokens, i = list(word), 0\n"
+            "    while i < len(tokens) - 1:\n"
+            "        if (tokens[i], tokens[i + 1]) in ranks:\n"
+            "            tokens[i : i + 2] = [tokens[i] + tokens[i + 1]]\n"
+            "            i = 0\n"
+            "        else:\n"
+            "            i += 1\n"
+            "    return tokens\n",
+        ),
+        Misconception(
             "highest-rank-first",
             "the pair that was learned last is merged first",
             edits=(
@@ -292,6 +320,19 @@ merge_word = Answer(
             "        tokens.append(word[i:j])\n"
             "        i = j\n"
             "    return tokens\n",
+        ),
+        Misconception(
+            "replaced-in-a-string",
+            "the tokens are joined by spaces and the pair is replaced in that string, which also finds it where one "
+            "token ends and another begins like it",
+            code="def merge_word(word, ranks):\n"
+            '    text = " ".join(word)\n'
+            "    while True:\n"
+            '        tokens = text.split(" ") if text else []\n'
+            '        best = min(pairwise(tokens), key=lambda pair: ranks.get(pair, float("inf")), default=None)\n'
+            "        if best not in ranks:\n"
+            "            return tokens\n"
+            '        text = text.replace(" ".join(best), "".join(best))\n',
         ),
         Misconception(
             "overlapping",
@@ -416,6 +457,21 @@ tokenizer = Answer(
             edits=(("self.encode_ordinary(part)", "self.encode_ordinary(part.strip())"),),
         ),
         Misconception(
+            "first-special-only",
+            "the text is split at the first special in it, and later ones are cut like ordinary text",
+            edits=(
+                (
+                    ", text):\n            ids += [self.vocab[part]]",
+                    ", text, maxsplit=1):\n            ids += [self.vocab[part]]",
+                ),
+            ),
+        ),
+        Misconception(
+            "no-pieces",
+            "the text is not cut into pieces, so that merges reach from one into the next, and nothing comes twice",
+            edits=(("in split(text)", "in [text]"),),
+        ),
+        Misconception(
             "characters-for-bytes",
             "characters are spelled instead of their UTF-8 bytes",
             edits=(('alphabet[b] for b in piece.encode("utf-8")', "alphabet[ord(c) % 256] for c in piece"),),
@@ -511,6 +567,25 @@ stream = Answer(
             "            return text\n"
             "        except UnicodeDecodeError:\n"
             '            return ""\n'
+            "    def end(self):\n"
+            '        return self.held.decode(errors="replace")\n',
+        ),
+        Misconception(
+            "four-at-once",
+            "bytes are held until they decode or are four, so that a bad byte or the next character's beginning is cut",
+            code="class Stream:\n"
+            "    def __init__(self, token_bytes):\n"
+            '        self.token_bytes, self.held = token_bytes, b""\n'
+            "    def push(self, token):\n"
+            "        self.held += self.token_bytes[token]\n"
+            "        try:\n"
+            "            text = self.held.decode()\n"
+            "        except UnicodeDecodeError:\n"
+            "            if len(self.held) < 4:\n"
+            '                return ""\n'
+            '            text = self.held.decode(errors="replace")\n'
+            '        self.held = b""\n'
+            "        return text\n"
             "    def end(self):\n"
             '        return self.held.decode(errors="replace")\n',
         ),

@@ -123,6 +123,7 @@ def _merge_cases():
             "a longer token is known, but not reached",
             {"word": "abcde", "merges": [["b", "c"], ["d", "e"], ["c", "d"], ["a", "b"], ["ab", "cd"], ["bc", "de"]]},
         ),
+        Case("a token that ends like half of a pair", {"word": "babaab", "merges": [["b", "a"], ["a", "b"]]}),
         Case("no pair is known", {"word": "xyz", "merges": [["a", "b"]]}),
         Case("GPT-2's own merges", {"word": "Ġunbelievable", "merges": "gpt2"}),
     ]
@@ -176,7 +177,7 @@ def _tokenizer_cases():
     two = {"<|end|>": 50257, "<|end|>!": 50258}
     return [
         Case("two words and a comma, by hand", tokenizer_inputs("Hello, world", again=" world, world")),
-        Case("letters, signs and an emoji", tokenizer_inputs("naïve café: नमस्ते, 你好 🙂", again=" café: 你好")),
+        Case("letters, signs and an emoji", tokenizer_inputs("'dogs', naïve café: नमस्ते, 你好 🙂", again=" café: 你好")),
         Case("a special that is not allowed", tokenizer_inputs(f"the end{END} the end", again=" end the end")),
         Case("a special that is allowed", tokenizer_inputs(f"the end {END} the end", [END], again=" end the end")),
         Case(
