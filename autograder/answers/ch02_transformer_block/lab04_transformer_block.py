@@ -63,7 +63,9 @@ residual = Answer(
             edits=(("if norm_first:", "if not norm_first:"),),
         ),
         Misconception(
-            "always-pre-norm", "norm_first is ignored: the order is always pre-norm", edits=((_POST, _PRE + "  # always"),)
+            "always-pre-norm",
+            "norm_first is ignored: the order is always pre-norm",
+            edits=((_POST, _PRE + "  # always"),),
         ),
         Misconception(
             "normed-copy",
@@ -84,6 +86,21 @@ residual = Answer(
             "normed-twice",
             "in post-norm the sublayer reads the normed x, as in pre-norm, and the sum is normed as well",
             edits=((_POST, "norm(x + sublayer(norm(x)))"),),
+        ),
+        Misconception(
+            "sum-normed-too",
+            "in pre-norm the sum is normed as well",
+            edits=((_PRE, "norm(x + sublayer(norm(x)))"),),
+        ),
+        Misconception(
+            "normed-copy-in-post-norm",
+            "in post-norm the norm is taken of x alone, and the sublayer's output is added behind it",
+            edits=((_POST, "norm(x) + sublayer(x)"),),
+        ),
+        Misconception(
+            "copy-detached",
+            "x is detached before it is added: the output is right, but the gradient's free road is gone",
+            edits=((_PRE, "x.detach() + sublayer(norm(x))"), (_POST, "norm(x.detach() + sublayer(x))")),
         ),
         Misconception(
             "in-place",
@@ -225,7 +242,10 @@ block = Answer(
         Misconception(
             "norms-swapped",
             "norm2 belongs to the attention and norm1 to the feed-forward network",
-            edits=(("[0], self.norm1,", "[0], self.norm2,"), ("self.feed_forward, self.norm2,", "self.feed_forward, self.norm1,")),
+            edits=(
+                ("[0], self.norm1,", "[0], self.norm2,"),
+                ("self.feed_forward, self.norm2,", "self.feed_forward, self.norm1,"),
+            ),
         ),
         Misconception(
             "feed-forward-first",
@@ -238,7 +258,10 @@ block = Answer(
         Misconception(
             "always-pre-norm",
             "norm_first is ignored: the block is always pre-norm",
-            edits=(("self.norm1, self.norm_first", "self.norm1, True"), ("self.norm2, self.norm_first", "self.norm2, True")),
+            edits=(
+                ("self.norm1, self.norm_first", "self.norm1, True"),
+                ("self.norm2, self.norm_first", "self.norm2, True"),
+            ),
         ),
         Misconception(
             "orders-swapped",
@@ -249,10 +272,16 @@ block = Answer(
             "normed-copy",
             "in pre-norm the normed x is handed past the sublayer instead of x itself",
             edits=(
-                (_FIRST, "n = self.norm1(x) if self.norm_first else x\n        a = n + self.attention(n, mask=mask)[0]\n"
-                 "        a = a if self.norm_first else self.norm1(a)"),
-                (_SECOND, "n = self.norm2(a) if self.norm_first else a\n        n = n + self.feed_forward(n)\n"
-                 "        return n if self.norm_first else self.norm2(n)"),
+                (
+                    _FIRST,
+                    "n = self.norm1(x) if self.norm_first else x\n        a = n + self.attention(n, mask=mask)[0]\n"
+                    "        a = a if self.norm_first else self.norm1(a)",
+                ),
+                (
+                    _SECOND,
+                    "n = self.norm2(a) if self.norm_first else a\n        n = n + self.feed_forward(n)\n"
+                    "        return n if self.norm_first else self.norm2(n)",
+                ),
             ),
         ),
         Misconception(
@@ -275,6 +304,26 @@ block = Answer(
                     "        a = a if self.norm_first else self.norm1(a)",
                 ),
             ),
+        ),
+        Misconception(
+            "one-norm-more",
+            "the block's output is normed once more at the end",
+            edits=((_SECOND, "return self.norm2(wire(a, self.feed_forward, self.norm2, self.norm_first))"),),
+        ),
+        Misconception(
+            "input-added-twice",
+            "the block's input is added a second time: a already contains it",
+            edits=((_SECOND, "return x + wire(a, self.feed_forward, self.norm2, self.norm_first)"),),
+        ),
+        Misconception(
+            "causal-by-default",
+            "without a mask a causal one is used: no mask means that all may see all",
+            edits=((_ATTEND, "self.attention(h, mask=causal_mask(h.shape[1]) if mask is None else mask)[0]"),),
+        ),
+        Misconception(
+            "first-mask-for-all",
+            "the first sequence's mask is used for every sequence",
+            edits=((_ATTEND, "self.attention(h, mask=mask[:1] if mask is not None and mask.ndim == 4 else mask)[0]"),),
         ),
         Misconception(
             "weights-for-output",
@@ -348,7 +397,10 @@ block_state = Answer(
         Misconception(
             "nothing-transposed",
             "no matrix is transposed",
-            edits=((_T, 'gpt2[f"{name}.weight"] if ours[:4] != "norm"'), ('.weight"] = weight.T', '.weight"] = weight')),
+            edits=(
+                (_T, 'gpt2[f"{name}.weight"] if ours[:4] != "norm"'),
+                ('.weight"] = weight.T', '.weight"] = weight'),
+            ),
         ),
         Misconception(
             "reshaped",
@@ -362,7 +414,10 @@ block_state = Answer(
             "columns-in-turn",
             "queries, keys and values take c_attn's columns in turn instead of a third each",
             edits=(
-                ('gpt2["attn.c_attn.weight"].chunk(3, dim=1)', '[gpt2["attn.c_attn.weight"][:, n::3] for n in range(3)]'),
+                (
+                    'gpt2["attn.c_attn.weight"].chunk(3, dim=1)',
+                    '[gpt2["attn.c_attn.weight"][:, n::3] for n in range(3)]',
+                ),
                 ('gpt2["attn.c_attn.bias"].chunk(3)', '[gpt2["attn.c_attn.bias"][n::3] for n in range(3)]'),
             ),
         ),
@@ -384,7 +439,12 @@ block_state = Answer(
         Misconception(
             "all-names-kept",
             "what is no weight (the old causal mask attn.bias) is kept",
-            edits=(("    return state", '    state |= {n: w for n, w in gpt2.items() if n == "attn.bias"}\n    return state'),),
+            edits=(
+                (
+                    "    return state",
+                    '    state |= {n: w for n, w in gpt2.items() if n == "attn.bias"}\n    return state',
+                ),
+            ),
         ),
     ),
 )
@@ -394,8 +454,11 @@ def _norms_hidden(seed):
     d = Draw(seed)
     real = torch.arange(5) >= d.integers(0, 3, 2, 1)
     return [
+        Case("no block at all, after one", stack_inputs(d, [True], 1, 2, 4, 1, **{"then none": True})),
         Case("one block, one position", stack_inputs(d, [True], 2, 1, 4, 1)),
-        Case("both orders, padded in front", stack_inputs(d, [True, False, True], 2, 5, 6, 2, mask=causal_mask(5, real))),
+        Case(
+            "both orders, padded in front", stack_inputs(d, [True, False, True], 2, 5, 6, 2, mask=causal_mask(5, real))
+        ),
         Case("five blocks", stack_inputs(d, [True] * 5, 1, 4, 4, 2, mask=causal_mask(4))),
         Case("asked twice", stack_inputs(d, [True, False], 2, 3, 4, 2, **{"then again": True})),
         Case("float64", stack_inputs(d, [False, True], 2, 3, 6, 3, dtype=torch.float64)),
@@ -415,10 +478,13 @@ def _norms_reference(i):
     norms = []
     for depth in range(len(steps) + 1):
         at = through(i["x"].detach().double(), steps[:depth])
-        _, gradient = torch.autograd.functional.vjp(lambda a, d=depth: through(a, steps[d:]) * 1, at, i["upstream"].double())
+        _, gradient = torch.autograd.functional.vjp(
+            lambda a, d=depth: through(a, steps[d:]) * 1, at, i["upstream"].double()
+        )
         norms.append(gradient.square().sum().sqrt())
     found = torch.stack(norms).to(i["x"].dtype)
-    return {"norms": found} | ({"norms, asked a second time": found} if i.get("then again") else {})
+    outputs = {"norms": found} | ({"norms, asked a second time": found} if i.get("then again") else {})
+    return outputs | ({"norms without a block": found[-1:]} if i.get("then none") else {})
 
 
 _GRAD = "torch.autograd.grad(stream[-1], stream, upstream)"
@@ -445,7 +511,7 @@ gradient_norms = Answer(
         ),
         Misconception(
             "block-by-block",
-            "each block is cut off from the next: the upstream gradient enters every block anew instead of the one that "
+            "each block is cut off from the next: the upstream gradient enters every block anew, in place of what "
             "arrives from above",
             code="def gradient_norms(blocks, x, mask, upstream):\n"
             "    norms = []\n"
@@ -474,7 +540,17 @@ gradient_norms = Answer(
         Misconception(
             "end-left-out",
             "the gradient after the last block, the upstream itself, is left out",
-            edits=((_STACK, "torch.stack([g.norm() for g in gradients[:-1]] or [x.new_zeros(0).sum()])"),),
+            edits=((_STACK, "torch.stack([g.norm() for g in gradients[:-1]])"),),
+        ),
+        Misconception(
+            "relative",
+            "the norms are divided by the upstream gradient's",
+            edits=((_STACK, "torch.stack([g.norm() for g in gradients]) / upstream.norm()"),),
+        ),
+        Misconception(
+            "batch-summed",
+            "the gradients of the sequences are added up before the norm is taken, so that they cancel",
+            edits=((_STACK, "torch.stack([g.sum(dim=0).norm() for g in gradients])"),),
         ),
         Misconception(
             "stream-for-gradient",
@@ -492,19 +568,34 @@ def _rules_hidden(seed):
     order = torch.from_numpy(d.rng.permutation(3))
     second = torch.arange(5) >= torch.tensor([[0], [d.rng.integers(1, 4)]])
     return [
-        Case("padded on both sides, and one sequence that is all padding", rule_inputs(d, both[order], 4, ["none", "no mask"])),
-        Case("the second sequence padded in front", rule_inputs(d, second, 4, ["none", "first sequence's mask for all", "norm over the batch"])),
-        Case("one sequence", rule_inputs(d, single, 6, ["none", "one position ahead", "norm over the sequences", "norm over the batch"])),
-        Case("one position in each sequence", rule_inputs(d, torch.ones(3, 1, dtype=torch.bool), 4, ["none", "norm over the batch"])),
-        Case("a faint leak", rule_inputs(d, second, 8, ["a faint leak", "none"])),
-        Case("a long reach", rule_inputs(d, torch.ones(2, 9, dtype=torch.bool), 4, ["last position seen by the first", "none"])),
+        Case(
+            "padded on both sides, and one sequence that is all padding",
+            rule_inputs(d, both[order], 4, ["none", "no mask"]),
+        ),
+        Case(
+            "the second sequence padded in front",
+            rule_inputs(d, second, 4, ["none", "first sequence's mask for all", "norm over the batch"]),
+        ),
+        Case(
+            "one sequence",
+            rule_inputs(d, single, 6, ["none", "one position ahead", "norm over the sequences", "norm over the batch"]),
+        ),
+        Case(
+            "one position in each sequence",
+            rule_inputs(d, torch.ones(3, 1, dtype=torch.bool), 4, ["none", "norm over the batch"]),
+        ),
+        Case("a faint leak, padded", rule_inputs(d, second, 8, ["a faint leak", "noise as small as rounding", "none"])),
+        Case(
+            "a long reach",
+            rule_inputs(d, torch.ones(2, 9, dtype=torch.bool), 4, ["last position seen by the first", "none"]),
+        ),
     ]
 
 
 def _rules_reference(i):
     # By derivatives instead of replacements: which block of the Jacobian is not zero.
     x, real = i["x"].detach(), i["real"]
-    B, T, _ = x.shape
+    T = x.shape[1]
     outputs = {}
     for fault in i["faults"]:
         run = faulty(fault, rules_block(i))
@@ -537,6 +628,41 @@ broken_rules = Answer(
             edits=((_REPLACE, "changed[b, s] += 1"),),
         ),
         Misconception(
+            "doubled",
+            "the input is doubled instead of replaced: the block's norm takes a factor out again",
+            edits=((_REPLACE, "changed[b, s] *= 2"),),
+        ),
+        Misconception(
+            "zeroed",
+            "the input is replaced by zeros: where padding holds zeros already, nothing changes",
+            edits=((_REPLACE, "changed[b, s] = 0"),),
+        ),
+        Misconception(
+            "all-from-there-on",
+            "all inputs from the replaced one to the end change at once, so that nobody can tell which one mattered",
+            edits=((_REPLACE, "changed[b, s:] = torch.randn(T - s, C)"),),
+        ),
+        Misconception(
+            "no-tolerance",
+            "any difference counts, even one as small as rounding",
+            edits=(("> 1e-6", "> 0"),),
+        ),
+        Misconception(
+            "mean-over-channels",
+            "the differences are averaged over the channels, where opposite signs cancel",
+            edits=((".abs().amax(dim=-1)", ".mean(dim=-1).abs()"),),
+        ),
+        Misconception(
+            "threshold-too-high",
+            "an output counts as moved only from 0.1 on, so that a faint leak is missed",
+            edits=(("> 1e-6", "> 0.1"),),
+        ),
+        Misconception(
+            "padding-looks-back-only",
+            "a padded input is only held against the outputs before it, not those behind it",
+            edits=(("not real[b, s] and moved[b].any()", "not real[b, s] and moved[b, :s].any()"),),
+        ),
+        Misconception(
             "padding-counted",
             "what padded positions put out is counted too",
             edits=(("> 1e-6) & real", "> 1e-6)"),),
@@ -549,7 +675,12 @@ broken_rules = Answer(
         Misconception(
             "padding-never-replaced",
             "only real inputs are replaced: whether padding matters is never tried",
-            edits=(("            changed = x.clone()", "            if not real[b, s]:\n                continue\n            changed = x.clone()"),),
+            edits=(
+                (
+                    "            changed = x.clone()",
+                    "            if not real[b, s]:\n                continue\n            changed = x.clone()",
+                ),
+            ),
         ),
         Misconception(
             "first-sequence-only",

@@ -80,7 +80,7 @@ def test_padded_batches_equal_transformers(tmp_path, side):
 def test_packed_documents_equal_the_documents_alone():
     model, ids = small(), torch.randint(17, (1, 9))
     document = torch.tensor([[0] * 4 + [1] * 5])
-    same = (document[:, None, :, None] == document[:, None, None, :])  # (B, 1, T, T)
+    same = document[:, None, :, None] == document[:, None, None, :]  # (B, 1, T, T)
     packed = model(ids, mask=same, positions=torch.tensor([[0, 1, 2, 3, 0, 1, 2, 3, 4]]))
     torch.testing.assert_close(packed[:, :4], model(ids[:, :4]))
     torch.testing.assert_close(packed[:, 4:], model(ids[:, 4:]))
