@@ -38,7 +38,7 @@ class Plan:
 
     sizes: Sizes = SIZES
     seed: int = 0
-    steps: int = 3500
+    steps: int = 2500
     batch: int = 32
     rate: float = 3e-3  # the highest learning rate
     last_rate: float = 1e-4
