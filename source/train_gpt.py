@@ -38,9 +38,9 @@ class Plan:
 
     sizes: Sizes = SIZES
     seed: int = 0
-    steps: int = 3000
+    steps: int = 2500
     batch: int = 32
-    rate: float = 2e-3  # the highest learning rate
+    rate: float = 3e-3  # the highest learning rate
     last_rate: float = 1e-4
     warm_up: int = 100
     weight_decay: float = 0.1  # of matrices; biases and norms have none

@@ -1,5 +1,7 @@
 """Draws the figures of the page on the block, and computes what is in them, the shipped small model's guesses too."""
 
+from itertools import pairwise
+
 import matplotlib.pyplot as plt
 import numpy as np
 import torch
@@ -35,7 +37,7 @@ def block_shapes() -> Figure:
         for (label, shape, colour), y in zip(steps, ys, strict=True):
             box(ax, middle, y, 3.9, 0.62, colour, label)
             ax.text(middle + 2.1, y, shape, ha="left", va="center", fontsize=10)
-        for low, high in zip(ys, ys[1:], strict=False):
+        for low, high in pairwise(ys):
             arrow(ax, (middle, low + 0.33), (middle, high - 0.33))
         arrow(ax, (line, ys[0]), (middle - 1.97, ys[0]))
         arrow(ax, (middle - 1.97, ys[-1]), (line + 0.22, ys[-1]))
@@ -80,8 +82,8 @@ def where_the_work_is() -> Figure:
     ax.plot(keys, np.full_like(keys, 8 * C**2 / millions), color=GREEN, ls="--", label="feed-forward network, 8·C²")
     ax.plot(keys, np.full_like(keys, 4 * C**2 / millions), color=BLUE, ls="-.", label="attention's projections, 4·C²")
     ax.plot([6 * C], [12 * C**2 / millions], "o", color=ink(), ms=6)
-    ax.annotate(f"S = 6C = {6 * C:,}: as much as all\nmatrices together", (6 * C, 12 * C**2 / millions), xytext=(-12, 22),
-                textcoords="offset points", ha="right", fontsize=10)  # fmt: skip
+    ax.annotate(f"S = 6C = {6 * C:,}: as much as all\nmatrices together", (6 * C, 12 * C**2 / millions),
+                xytext=(14, -10), textcoords="offset points", ha="left", va="top", fontsize=10)  # fmt: skip
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.set_xticks(keys, [f"{int(n)}" if n < 1024 else f"{int(n) // 1024}k" for n in keys])
@@ -113,12 +115,14 @@ def early_guesses() -> Figure:
         chances = model.read(stream).softmax(-1).numpy()  # (L + 1, T, V)
     right = np.take_along_axis(chances, np.array(data[1:])[None, :, None], axis=-1)[..., 0]  # (L + 1, T)
     guesses = chances.argmax(-1)
-    columns = [f"{_character(b)}→{_character(n)}" for b, n in zip(data, data[1:], strict=False)]
+    columns = [f"{_character(b)}→{_character(n)}" for b, n in pairwise(data)]
     fig, ax = plt.subplots(figsize=(8.2, 3.1))
     image = heatmap(ax, right[::-1], [str(n) for n in range(len(right))][::-1], columns)
     for (row, t), guess in np.ndenumerate(guesses[::-1]):
         colour = "black" if right[::-1][row, t] > 0.5 else "white"
-        ax.text(t, row, _character(guess), ha="center", va="center", color=colour, fontsize=10, family="DejaVu Sans Mono")
+        ax.text(
+            t, row, _character(guess), ha="center", va="center", color=colour, fontsize=10, family="DejaVu Sans Mono"
+        )
     ax.tick_params(axis="x", rotation=60)
     ax.set(xlabel="byte read → byte that comes next", ylabel="blocks passed")
     fig.colorbar(image, ax=ax, label="probability of the\nbyte that comes next", pad=0.02)
@@ -142,8 +146,12 @@ def gpt2_layout() -> Figure:
         for h in range(2):
             x = left + unit * (n * C + h * D)
             corner = (x, low)
-            ax.add_patch(Rectangle(corner, D * unit, C * unit, facecolor=colour, alpha=0.25 + 0.25 * h, edgecolor="none"))
-            ax.text(x + D * unit / 2, low + C * unit / 2, f"head {h}", ha="center", va="center", rotation=90, fontsize=10)
+            ax.add_patch(
+                Rectangle(corner, D * unit, C * unit, facecolor=colour, alpha=0.25 + 0.25 * h, edgecolor="none")
+            )
+            ax.text(
+                x + D * unit / 2, low + C * unit / 2, f"head {h}", ha="center", va="center", rotation=90, fontsize=10
+            )
         corner = (left + unit * n * C, low)
         ax.add_patch(Rectangle(corner, C * unit, C * unit, fill=False, edgecolor=colour, lw=1.6))
         ax.text(left + unit * (n + 0.5) * C, low + C * unit + 0.18, name, ha="center", fontsize=11)

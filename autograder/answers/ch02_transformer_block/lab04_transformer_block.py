@@ -88,6 +88,21 @@ residual = Answer(
             edits=((_POST, "norm(x + sublayer(norm(x)))"),),
         ),
         Misconception(
+            "sum-normed-too",
+            "in pre-norm the sum is normed as well",
+            edits=((_PRE, "norm(x + sublayer(norm(x)))"),),
+        ),
+        Misconception(
+            "normed-copy-in-post-norm",
+            "in post-norm the norm is taken of x alone, and the sublayer's output is added behind it",
+            edits=((_POST, "norm(x) + sublayer(x)"),),
+        ),
+        Misconception(
+            "copy-detached",
+            "x is detached before it is added: the output is right, but the gradient's free road is gone",
+            edits=((_PRE, "x.detach() + sublayer(norm(x))"), (_POST, "norm(x.detach() + sublayer(x))")),
+        ),
+        Misconception(
             "in-place",
             "the sum is written into x itself (x += ...), which belongs to the caller and to the gradient",
             edits=((f"return {_PRE}", "x += sublayer(norm(x))\n        return x"),),
@@ -291,6 +306,26 @@ block = Answer(
             ),
         ),
         Misconception(
+            "one-norm-more",
+            "the block's output is normed once more at the end",
+            edits=((_SECOND, "return self.norm2(wire(a, self.feed_forward, self.norm2, self.norm_first))"),),
+        ),
+        Misconception(
+            "input-added-twice",
+            "the block's input is added a second time: a already contains it",
+            edits=((_SECOND, "return x + wire(a, self.feed_forward, self.norm2, self.norm_first)"),),
+        ),
+        Misconception(
+            "causal-by-default",
+            "without a mask a causal one is used: no mask means that all may see all",
+            edits=((_ATTEND, "self.attention(h, mask=causal_mask(h.shape[1]) if mask is None else mask)[0]"),),
+        ),
+        Misconception(
+            "first-mask-for-all",
+            "the first sequence's mask is used for every sequence",
+            edits=((_ATTEND, "self.attention(h, mask=mask[:1] if mask is not None and mask.ndim == 4 else mask)[0]"),),
+        ),
+        Misconception(
             "weights-for-output",
             "the attention's second result, its weights, is added instead of its output",
             edits=((_ATTEND, "self.attention(h, mask=mask)[1]"),),
@@ -419,6 +454,7 @@ def _norms_hidden(seed):
     d = Draw(seed)
     real = torch.arange(5) >= d.integers(0, 3, 2, 1)
     return [
+        Case("no block at all, after one", stack_inputs(d, [True], 1, 2, 4, 1, **{"then none": True})),
         Case("one block, one position", stack_inputs(d, [True], 2, 1, 4, 1)),
         Case(
             "both orders, padded in front", stack_inputs(d, [True, False, True], 2, 5, 6, 2, mask=causal_mask(5, real))
@@ -447,7 +483,8 @@ def _norms_reference(i):
         )
         norms.append(gradient.square().sum().sqrt())
     found = torch.stack(norms).to(i["x"].dtype)
-    return {"norms": found} | ({"norms, asked a second time": found} if i.get("then again") else {})
+    outputs = {"norms": found} | ({"norms, asked a second time": found} if i.get("then again") else {})
+    return outputs | ({"norms without a block": found[-1:]} if i.get("then none") else {})
 
 
 _GRAD = "torch.autograd.grad(stream[-1], stream, upstream)"
@@ -474,7 +511,7 @@ gradient_norms = Answer(
         ),
         Misconception(
             "block-by-block",
-            "each block is cut off from the next: the upstream gradient enters every block anew instead of the one that "
+            "each block is cut off from the next: the upstream gradient enters every block anew, in place of what "
             "arrives from above",
             code="def gradient_norms(blocks, x, mask, upstream):\n"
             "    norms = []\n"
@@ -503,7 +540,17 @@ gradient_norms = Answer(
         Misconception(
             "end-left-out",
             "the gradient after the last block, the upstream itself, is left out",
-            edits=((_STACK, "torch.stack([g.norm() for g in gradients[:-1]] or [x.new_zeros(0).sum()])"),),
+            edits=((_STACK, "torch.stack([g.norm() for g in gradients[:-1]])"),),
+        ),
+        Misconception(
+            "relative",
+            "the norms are divided by the upstream gradient's",
+            edits=((_STACK, "torch.stack([g.norm() for g in gradients]) / upstream.norm()"),),
+        ),
+        Misconception(
+            "batch-summed",
+            "the gradients of the sequences are added up before the norm is taken, so that they cancel",
+            edits=((_STACK, "torch.stack([g.sum(dim=0).norm() for g in gradients])"),),
         ),
         Misconception(
             "stream-for-gradient",
@@ -537,7 +584,11 @@ def _rules_hidden(seed):
             "one position in each sequence",
             rule_inputs(d, torch.ones(3, 1, dtype=torch.bool), 4, ["none", "norm over the batch"]),
         ),
+<<<<<<< HEAD
         Case("a faint leak", rule_inputs(d, second, 8, ["a faint leak", "none"])),
+=======
+        Case("a faint leak, padded", rule_inputs(d, second, 8, ["a faint leak", "noise as small as rounding", "none"])),
+>>>>>>> 0b8f1632060a13183bcadb44592ce8cb5f0af4e1
         Case(
             "a long reach",
             rule_inputs(d, torch.ones(2, 9, dtype=torch.bool), 4, ["last position seen by the first", "none"]),
@@ -548,7 +599,7 @@ def _rules_hidden(seed):
 def _rules_reference(i):
     # By derivatives instead of replacements: which block of the Jacobian is not zero.
     x, real = i["x"].detach(), i["real"]
-    B, T, _ = x.shape
+    T = x.shape[1]
     outputs = {}
     for fault in i["faults"]:
         run = faulty(fault, rules_block(i))
@@ -579,6 +630,41 @@ broken_rules = Answer(
             "a constant is added to the input instead of replacing it: the block's norm takes it out again, and leaks "
             "behind the norm stay unseen",
             edits=((_REPLACE, "changed[b, s] += 1"),),
+        ),
+        Misconception(
+            "doubled",
+            "the input is doubled instead of replaced: the block's norm takes a factor out again",
+            edits=((_REPLACE, "changed[b, s] *= 2"),),
+        ),
+        Misconception(
+            "zeroed",
+            "the input is replaced by zeros: where padding holds zeros already, nothing changes",
+            edits=((_REPLACE, "changed[b, s] = 0"),),
+        ),
+        Misconception(
+            "all-from-there-on",
+            "all inputs from the replaced one to the end change at once, so that nobody can tell which one mattered",
+            edits=((_REPLACE, "changed[b, s:] = torch.randn(T - s, C)"),),
+        ),
+        Misconception(
+            "no-tolerance",
+            "any difference counts, even one as small as rounding",
+            edits=(("> 1e-6", "> 0"),),
+        ),
+        Misconception(
+            "mean-over-channels",
+            "the differences are averaged over the channels, where opposite signs cancel",
+            edits=((".abs().amax(dim=-1)", ".mean(dim=-1).abs()"),),
+        ),
+        Misconception(
+            "threshold-too-high",
+            "an output counts as moved only from 0.1 on, so that a faint leak is missed",
+            edits=(("> 1e-6", "> 0.1"),),
+        ),
+        Misconception(
+            "padding-looks-back-only",
+            "a padded input is only held against the outputs before it, not those behind it",
+            edits=(("not real[b, s] and moved[b].any()", "not real[b, s] and moved[b, :s].any()"),),
         ),
         Misconception(
             "padding-counted",

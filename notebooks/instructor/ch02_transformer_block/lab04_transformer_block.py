@@ -40,7 +40,7 @@ from source.corpus import shakespeare
 from source.models.gpt import shipped
 from source.plots import BLUE, GREEN, ORANGE, RED, heatmap
 
-# %%
+# %% tags=["given"]
 # Your class from lab 1.3 belongs here: paste it over the next line, with the functions that it calls.
 # Until you do, the course's own stands in for it.
 from source.attention.multi_head import MultiHeadAttention
@@ -55,10 +55,10 @@ from source.attention.multi_head import MultiHeadAttention
 # - take out the *something*: the block hands on its input, as if it were not there;
 # - take out the *plain copy of x*: the block hands on only what it computed itself.
 #
-# The first removes a quarter of everything the model has learned. The second removes one addition, and not one weight.
-# Which does more harm?
+# The first removes the weights of a whole block. The second removes one addition, and not a single weight. Which does
+# more harm?
 
-# %% tags=["given"]
+# %% tags=["look"]
 torch.set_num_threads(1)  # tensors this small: a second thread waits more than it works
 model = shipped().requires_grad_(False)
 T = model.sizes.context
@@ -89,9 +89,10 @@ ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
 # %% [markdown]
-# **Which damage is worse, and in which blocks?** The copy carries everything that was written so far. A block adds a
-# little to it. That running sum is called the *residual stream*, and in this lab you build what reads from it and
-# writes to it.
+# **Which damage is worse from block 1 on, and what is different about block 0?** The copy carries everything that was
+# written so far, and a later block adds its part to it. Block 0 is special: behind the copy there is only the embedding,
+# and step 3 shows how small that is beside what block 0 writes. The running sum is called the *residual stream*. In this
+# lab you build what reads from it and writes to it.
 #
 # Letters: `B` batch, `T` positions, `C` model width, `H` heads, `L` layers.
 
@@ -225,7 +226,7 @@ check("ch02/lab04/block", Block)
 # sublayers alone and for the whole block, with random weights and a causal mask. A cross is an exact zero; the scale is
 # logarithmic.
 
-# %% tags=["given"]
+# %% tags=["look"]
 TheBlock = earlier("ch02/lab04/block", Block, course.Block)
 
 # %% tags=["look"]
@@ -322,7 +323,7 @@ check("ch02/lab04/block_state", block_state)
 # last norm and the token embedding, which turn the final stream into a guess of the next byte, work on any depth of it;
 # this is known as the logit lens [@nostalgebraist2020].
 
-# %% tags=["given"]
+# %% tags=["look"]
 translate = earlier("ch02/lab04/block_state", block_state, course.block_state)
 
 
@@ -381,8 +382,8 @@ plt.show()
 # \qquad\text{pre-norm:}\quad \frac{\partial x_{l+1}}{\partial x_l} = 1 + \ldots$$
 #
 # In pre-norm the 1 stands alone, so the gradient has a free road to every depth. In post-norm a norm stands across the
-# road in every sublayer, twice a block. Write what measures it: give the gradient after the last block, collect it at
-# every depth.
+# road behind every sublayer, twice a block. Does that do harm? Write what measures it: give the gradient after the last
+# block, collect it at every depth.
 
 # %% nbgrader={"grade_id": "gradient_norms", "solution": true}
 def gradient_norms(blocks, x: torch.Tensor, mask: torch.Tensor | None, upstream: torch.Tensor) -> torch.Tensor:
@@ -408,40 +409,91 @@ def gradient_norms(blocks, x: torch.Tensor, mask: torch.Tensor | None, upstream:
 check("ch02/lab04/gradient_norms", gradient_norms)
 
 # %% [markdown]
-# **Look at it.** Fresh stacks of your block, matrices drawn as for the first transformer (Xavier), a causal mask. Left:
-# what is left of the gradient on its way down, at three depths. Right: the size of the stream on its way up.
+# **Look at it.** Two stacks of 12 of your blocks learn to predict the next byte of Shakespeare. They have the same
+# weights at the start, drawn as for the first transformer (Xavier), and the same batches; only the order differs.
+# Measured before the first step, and again after 5 and after 50: what arrives at each depth.
 
 # %% tags=["look"]
 norms_of = earlier("ch02/lab04/gradient_norms", gradient_norms, course.gradient_norms)
-fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), layout="constrained")
-width, length = 64, 32
-small = causal_mask(length)
-for norm_first, colour, name in ((True, BLUE, "pre-norm"), (False, RED, "post-norm")):
-    for depth, line in ((6, ":"), (12, "--"), (24, "-")):
+DEPTH, WIDTH, LENGTH, RATE = 12, 64, 32, 3e-3
+mask = causal_mask(LENGTH)
+text = torch.tensor(list(shakespeare("train").encode()[:200_000]))
+
+
+class Reader(nn.Module):
+    """Embeddings, a stack of blocks, and a head: bytes (B, T) -> logits (B, T, V)."""
+
+    def __init__(self, norm_first):
+        super().__init__()
         torch.manual_seed(0)
-        blocks = [TheBlock(width, 4, norm_first) for _ in range(depth)]
-        for p in (p for block in blocks for p in block.parameters()):
+        self.blocks = nn.ModuleList(TheBlock(WIDTH, 4, norm_first) for _ in range(DEPTH))
+        self.token, self.place = nn.Embedding(256, WIDTH), nn.Embedding(LENGTH, WIDTH)
+        self.last_norm = nn.LayerNorm(WIDTH) if norm_first else nn.Identity()  # post-norm ends with a norm anyway
+        self.head = nn.Linear(WIDTH, 256, bias=False)
+        for p in [*self.blocks.parameters(), self.head.weight]:
             nn.init.xavier_uniform_(p) if p.ndim == 2 else None
-        x, upstream = torch.randn(2, 4, length, width)
-        norms = norms_of(blocks, x, small, upstream)
-        left.plot(norms / norms[-1], line, color=colour, label=f"{name}, L = {depth}")
-        print(f"{name}, {depth:>2} blocks: the gradient arrives at x0 with {(norms[0] / norms[-1]).item():.1e} of its size")
-        with torch.no_grad():
-            sizes = [x.pow(2).mean().sqrt().item()]
-            for block in blocks:
-                x = block(x, small)
-                sizes.append(x.pow(2).mean().sqrt().item())
-        right.plot(sizes, line, color=colour)
-left.set(xlabel="blocks passed, l", ylabel="gradient at x_l / gradient at x_L", yscale="log")
-right.set(xlabel="blocks passed, l", ylabel="size of x_l (root mean square)")
-fig.legend(*left.get_legend_handles_labels(), loc="outside right center", fontsize=9)
+
+    def embed(self, rows):
+        return (self.token(rows) + self.place.weight) / 2**0.5
+
+    def loss(self, x, rows):
+        return F.cross_entropy(self.head(self.last_norm(x)).flatten(0, 1), rows[:, 1:].flatten())
+
+    def forward(self, rows):
+        x = self.embed(rows[:, :-1])
+        for block in self.blocks:
+            x = block(x, mask)
+        return x
+
+
+def batch(draw):
+    return text[torch.randint(len(text) - LENGTH, (16, 1), generator=draw) + torch.arange(LENGTH + 1)]
+
+
+def measured(net, rows):
+    """The gradient's norm at each depth, and how alike the positions of the last stream are (mean cosine)."""
+    end = net(rows).detach().requires_grad_()
+    (upstream,) = torch.autograd.grad(net.loss(end, rows), end)
+    directions = F.normalize(end.detach(), dim=-1)
+    alike = (directions @ directions.transpose(1, 2))[:, ~torch.eye(LENGTH, dtype=torch.bool)].mean()
+    return norms_of(net.blocks, net.embed(rows[:, :-1]), mask, upstream), alike.item()
+
+
+probe = batch(torch.Generator().manual_seed(1))
+fig, axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")
+for ax, norm_first, name, look in ((axes[0], True, "pre-norm", "-"), (axes[1], False, "post-norm", "--")):
+    net, draw, losses = Reader(norm_first), torch.Generator().manual_seed(2), []
+    optimizer = torch.optim.Adam(net.parameters(), lr=RATE)
+    for step in range(51):
+        if step in (0, 5, 50):
+            norms, alike = measured(net, probe)
+            ax.plot(norms, marker="os^"[(0, 5, 50).index(step)], markersize=4, label=f"after {step} steps")
+            print(f"{name:<10} after {step:>2} steps: gradient at x0 / at x{DEPTH} = {(norms[0] / norms[-1]).item():.1e}, "
+                  f"cosine of two positions at x{DEPTH} = {alike:.3f}")
+        rows = batch(draw)
+        loss = net.loss(net(rows), rows)
+        optimizer.zero_grad()
+        loss.backward()
+        optimizer.step()
+        losses.append(loss.item())
+    ax.set(xlabel="depth l", ylabel="norm of the gradient at x_l", title=name, yscale="log", ylim=(1e-8, 1))
+    ax.legend(fontsize=9, loc="lower right")
+    axes[2].plot(losses, look, color=BLUE if norm_first else RED, label=name)
+shares = torch.bincount(text, minlength=256) / len(text)
+axes[2].axhline(torch.special.entr(shares).sum(), color="gray", linestyle=":", label="knowing how often each byte occurs")
+axes[2].set(xlabel="training step", ylabel="loss (nats a byte)", title="training")
+axes[2].legend(fontsize=9)
 plt.show()
 
 # %% [markdown]
-# **By what factor does the gradient shrink per block in post-norm, and does depth change that factor?** At 24 blocks the
-# first ones learn next to nothing at the start. Post-norm models of that depth can be trained, but the learning rate has
-# to warm up slowly; with pre-norm the start is mild at any depth [@xiong2020]. The price is on the right: the pre-norm
-# stream grows with depth, so the late blocks change it less and less.
+# **Before the first step, how far apart are the two orders? And after five?** At the start a fresh post-norm stack passes
+# its gradient on nearly whole. Then its last blocks take large steps, all positions end up with almost the same vector,
+# and behind that wall nothing tells them apart: by what factor has the gradient at $x_0$ shrunk? The stack is left with
+# the dotted line, the loss of a model that knows how often each byte occurs and looks at nothing. In pre-norm the copy of
+# each position's own embedding goes all the way up, so that positions stay different, and the gradient all the way down.
+#
+# Post-norm stacks can be trained with small rates that rise slowly, because the danger lies in the first steps
+# [@xiong2020]. That positions grow alike where nothing holds them apart is a property of attention itself [@dong2021].
 
 # %% [markdown]
 # ## Step 5. Rules that every block must keep
@@ -587,7 +639,7 @@ print(f"goal: within {GOAL:g} | measured: {measured:.1e} | {'reached' if measure
 # ## What you built
 #
 # - The block that GPT-2 is made of, in both orders, and the translation of GPT-2's own weights into it.
-# - A measure of gradients through depth, which shows why the order changed.
+# - A measure of gradients through depth, which shows what the free road is good for once training begins.
 # - Rules for blocks that you cannot look into. Chapter 3 stacks your block into a model and loads GPT-2 itself;
 #   lab 2.6 replaces its parts, one by one, until it is Llama's.
 #

@@ -36,7 +36,7 @@ def test_the_block_equals_its_naive_twin(B, T, C, H, norm_first):
     block = random_block(C, H, norm_first)
     x, upstream = torch.randn(2, B, T, C, dtype=torch.float64)
     masks = [None, causal_mask(T), torch.rand(B, H, T, T) < 0.5]
-    masks += [causal_mask(T, real) for real in (RIGHT, LEFT) if (B, T) == real.shape]
+    masks += [causal_mask(T, real) for real in (RIGHT, LEFT) if real.shape == (B, T)]
     for mask in masks:
         fast = gradients(lambda a, mask=mask: block(a, mask), block, x, upstream)
         naive = gradients(lambda a, mask=mask: block_naive(block, a, mask), block, x, upstream)
