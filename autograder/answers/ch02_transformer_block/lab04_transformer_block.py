@@ -584,11 +584,7 @@ def _rules_hidden(seed):
             "one position in each sequence",
             rule_inputs(d, torch.ones(3, 1, dtype=torch.bool), 4, ["none", "norm over the batch"]),
         ),
-<<<<<<< HEAD
-        Case("a faint leak", rule_inputs(d, second, 8, ["a faint leak", "none"])),
-=======
         Case("a faint leak, padded", rule_inputs(d, second, 8, ["a faint leak", "noise as small as rounding", "none"])),
->>>>>>> 0b8f1632060a13183bcadb44592ce8cb5f0af4e1
         Case(
             "a long reach",
             rule_inputs(d, torch.ones(2, 9, dtype=torch.bool), 4, ["last position seen by the first", "none"]),
