@@ -95,8 +95,8 @@ def test_authors_commands_scaffold_a_lab_that_passes_every_test(clone):
     for words in commands("Authors"):
         if words[0] == "course":
             type_in(clone, [sys.executable, "-m", "autograder.cli", *words[1:]], **here)
-    written = sorted(p.name for p in (clone / "notebooks").rglob("lab01_layer_normalization.*"))
-    assert written == ["lab01_layer_normalization.ipynb"] * 3 + ["lab01_layer_normalization.py"]
+    written = sorted(p.name for p in (clone / "notebooks").rglob("lab01_complexity_analysis.*"))
+    assert written == ["lab01_complexity_analysis.ipynb"] * 3 + ["lab01_complexity_analysis.py"]
     proofs = [
         sys.executable,
         "-m",
@@ -107,7 +107,7 @@ def test_authors_commands_scaffold_a_lab_that_passes_every_test(clone):
         "no:cacheprovider",
         "tests/autograder/test_exercises.py",
     ]
-    said = type_in(clone, [*proofs, "-k", "ch02"], **here)
+    said = type_in(clone, [*proofs, "-k", "ch05"], **here)
     assert re.search(r"\d+ passed", said), said
     said = type_in(clone, [sys.executable, "-m", "pytest", "-n", "0", "tests/autograder/test_facts.py"], **here)
 
@@ -116,10 +116,10 @@ def test_a_refused_scaffold_writes_nothing(clone):
     here = {"PYTHONPATH": str(clone)}
     before = sorted(clone.rglob("*"))
     for words, said in (
-        (["ch2/1", "Title"], "name the lab like ch02/lab01"),
+        (["ch5/1", "Title"], "name the lab like ch02/lab01"),
         (["ch01/lab01", "Title"], "is taken by"),
-        (["ch02/lab01", "Title"], "--chapter"),
-        (["ch02/lab01", "Title", "--chapter", "block"], "--part"),
+        (["ch05/lab01", "Title"], "--chapter"),
+        (["ch05/lab01", "Title", "--chapter", "linear"], "--part"),
     ):
         done = subprocess.run(
             [sys.executable, "-B", "-m", "autograder.cli", "new", *words],
