@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
 from autograder.paths import BOOK, ROOT
+from autograder.release.reach import data_files, digest, reached
 from book._ext.markdown import block, inline
 from book._ext.results import RESULTS
 from source.plots import THEMES
@@ -69,14 +70,21 @@ def _results(file: Path) -> list[Path]:
     return sorted(RESULTS.glob("*.json")) if _reads_results(file) else []
 
 
+def _depends(file: Path) -> list[Path]:
+    """What a figure's drawing depends on: its file, the sketches' parts, the course's code and data that they reach."""
+    code = reached([], [file, PLOTS])
+    texts = [one.read_text(encoding="utf-8") for one in code]
+    return [*code, DRAWING, *data_files(texts), *_results(file)]
+
+
 def drawn(chapter: str, name: str, theme: str) -> Path:
-    """The figure's SVG in a theme, drawn only when its code, the plots' look, matplotlib or results changed."""
+    """The figure's SVG in a theme, drawn only when its code, what that reaches, matplotlib or results changed."""
     import matplotlib
 
     draw, _ = figure(chapter, name)
     home = figures_file(chapter, name)
-    code = [file.read_bytes() for file in (home, PLOTS, DRAWING, *_results(home))]
-    stamp = f"<!-- {hashlib.sha256(b''.join([*code, matplotlib.__version__.encode()])).hexdigest()} -->\n"
+    parts = [digest(part) for part in _depends(home)]
+    stamp = f"<!-- {hashlib.sha256(' '.join([*parts, matplotlib.__version__]).encode()).hexdigest()} -->\n"
     file = BOOK / chapter / "figures" / f"{name}-{theme}.svg"
     if not file.exists() or not file.read_text(encoding="utf-8").endswith(stamp):
         _replace(file, _svg(draw, theme) + stamp)
@@ -123,7 +131,7 @@ class CourseFigure(SphinxDirective):
         except BadFigure as error:
             raise self.error(str(error)) from error
         home = figures_file(chapter, name)
-        for file in (home, PLOTS, DRAWING):
+        for file in _depends(home):
             self.env.note_dependency(str(file))
         if _reads_results(home):
             self.env.note_reread()  # a result that is not there yet cannot be a dependency
