@@ -179,6 +179,19 @@ collate = Answer(
             ),
         ),
         Misconception(
+            "rolled",
+            "the padded rows are rolled by one: a document's last token asks for the padding behind it, and in a full "
+            "row for the row's own first token",
+            edits=(
+                (_TARGETS, "pass"),
+                (
+                    "    return ids, targets, mask",
+                    "    targets = torch.where(mask, torch.roll(ids, -1, dims=1), IGNORED)\n"
+                    "    return ids, targets, mask",
+                ),
+            ),
+        ),
+        Misconception(
             "mask-from-ids",
             "a place counts as padding when its id equals the padding, so that documents which contain it have holes",
             edits=(
@@ -226,8 +239,12 @@ collate = Answer(
         ),
         Misconception(
             "inputs-cut-short",
-            "the inputs leave out each document's last token, so that T is one less",
-            edits=(("return ids, targets, mask", "return ids[:, :-1], targets[:, :-1], mask[:, :-1]"),),
+            "each document's last token is left out of ids and mask, so that T is one less",
+            edits=(
+                ("ids[row, :n] = document", "ids[row, : n - 1] = document[:-1]"),
+                ("mask[row, :n]", "mask[row, : n - 1]"),
+                ("return ids, targets, mask", "return ids[:, :-1], targets[:, :-1], mask[:, :-1]"),
+            ),
         ),
         Misconception(
             "mask-of-integers",
@@ -317,6 +334,23 @@ first_fit = Answer(
             "room-never-shrinks",
             "what a document takes is not subtracted, so that rows overflow",
             edits=(("room[row] -= length", "pass"),),
+        ),
+        Misconception(
+            "in-every-row-that-fits",
+            "the search does not stop at the first row with room, so that a document ends up in several rows",
+            code="def first_fit(lengths, T):\n"
+            "    rows, room = [], []\n"
+            "    for document, length in enumerate(lengths):\n"
+            "        if length > T:\n"
+            "            raise ValueError('too long')\n"
+            "        for row in range(len(rows)):\n"
+            "            if room[row] >= length:\n"
+            "                rows[row].append(document)\n"
+            "                room[row] -= length\n"
+            "        else:\n"
+            "            rows.append([document])\n"
+            "            room.append(T - length)\n"
+            "    return rows\n",
         ),
         Misconception(
             "lengths-returned",
@@ -415,6 +449,15 @@ keep_apart = Answer(
             ),
         ),
         Misconception(
+            "padding-is-a-document",
+            "padding is treated as one more document: it sees itself, counts its positions and has targets",
+            edits=(
+                (_SAME, "same = segments[:, :, None] == segments[:, None, :]"),
+                (_POSITIONS, "positions = mask.sum(dim=-1) - 1"),
+                (_GOES_ON, "goes_on = segments[:, :-1] == segments[:, 1:]"),
+            ),
+        ),
+        Misconception(
             "not-itself",
             "a token does not see itself, so that a document's first token sees nothing",
             edits=(
@@ -490,9 +533,8 @@ def _packing_test_hidden(seed):
         "a document's last token asks for padding",
         "a document's last question is not asked",
         "targets not shifted",
-        "documents reversed",
+        "tokens in the wrong order",
         "every document sees the row's first",
-        "the first token sees the token before it",
         "a token does not see itself",
         "the next token is seen",
         "positions start at 1 behind another document",
@@ -558,6 +600,11 @@ packing_test = Answer(
             "positions-not-looked-at",
             "the positions are not part of the question, so that they may run on through the row",
             code=_test_by_questions("(seen, target)"),
+        ),
+        Misconception(
+            "tokens-only-counted",
+            "it is only looked at how many tokens a place sees, and not which, so that they may be any others",
+            code=_test_by_questions("(len(seen), where, target)"),
         ),
         Misconception(
             "targets-only",
@@ -649,7 +696,6 @@ def _order_reference(i):
     return outputs
 
 
-_STEP = "step = batch * self.ranks"
 _NEXT = "            self.epoch, self.position = self.epoch + 1, 0\n"
 _FIRST = "first = self.position + self.rank * batch"
 _RESUME = 'self.seed, self.epoch, self.position = state["seed"], state["epoch"], state["position"]'
@@ -697,11 +743,33 @@ resumable_order = Answer(
             edits=(("if self.position + step > self.count:", "if self.position + step >= self.count:"),),
         ),
         Misconception(
-            "rest-carried-over",
-            "what does not fit into an epoch is taken from the beginning of the next one's place numbers: the position "
-            "wraps around instead of starting at 0",
+            "epoch-filled-up",
+            "an epoch's last step is filled up with windows of the next epoch instead of being left out",
             edits=(
-                (_NEXT, "            self.epoch, self.position = self.epoch + 1, self.position + step - self.count\n"),
+                ("        if self.position + step > self.count:\n" + _NEXT, ""),
+                (_FIRST, "first = self.epoch * self.count + self.position + self.rank * batch"),
+                (
+                    "        self.position += step\n",
+                    "        self.epoch, self.position = divmod("
+                    "self.epoch * self.count + self.position + step, self.count)\n",
+                ),
+                (
+                    "permuted(np.arange(first, first + batch), self.count, self.seed, self.epoch).tolist()",
+                    "[permuted(np.array([place % self.count]), self.count, self.seed, place // self.count).item() "
+                    "for place in range(first, first + batch)]",
+                ),
+            ),
+        ),
+        Misconception(
+            "epoch-counted-early",
+            "the epoch is counted up as soon as no further step fits, instead of by the step that begins the next one",
+            edits=(
+                ("        if self.position + step > self.count:\n" + _NEXT, "        epoch = self.epoch\n"),
+                (
+                    "        self.position += step\n",
+                    "        self.position += step\n        if self.position + step > self.count:\n" + _NEXT,
+                ),
+                ("self.seed, self.epoch).tolist()", "self.seed, epoch).tolist()"),
             ),
         ),
         Misconception(

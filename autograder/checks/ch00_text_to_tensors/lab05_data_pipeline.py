@@ -252,8 +252,8 @@ keep_apart = Exercise(
     hints=(
         "Begin with the mask. `segments` as a column against `segments` as a row says of every pair of places whether "
         "it is of one document. The other two can be had by comparing neighbours, or from the mask.",
-        "`segments[:, :, None] == segments[:, None, :]` has shape (B, T, T). `torch.ones(T, T).bool().tril()` is causal. "
-        "`torch.where(condition, a, b)` takes a or b. How many tokens does token number n of a document see?",
+        "`segments[:, :, None] == segments[:, None, :]` has shape (B, T, T), and `torch.ones(T, T).bool().tril()` is "
+        "causal. `torch.where(condition, a, b)` takes a or b. How many tokens does token number n of a document see?",
         "same = pairs of one document, and not padding; mask = same and causal. targets: IGNORED everywhere, but at t "
         "the id at t + 1 where both are of one document. positions: what each row of the mask sums to, minus 1, and "
         "0 in the padding.",
@@ -295,9 +295,9 @@ def packer(fault: str = "", layout: str = "first fit"):
         for r, row in enumerate(rows):
             end = 0
             for k, n in enumerate(row):
-                document = documents[n].flip(0) if fault == "documents reversed" else documents[n]
+                document = documents[n]
                 start, end = end, end + lengths[n]
-                ids[r, start:end] = document
+                ids[r, start:end] = document.flip(0) if fault == "tokens in the wrong order" else document
                 targets[r, start : end - 1] = document[1:]
                 positions[r, start:end] = torch.arange(end - start)
                 mask[r, start:end, start:end] = torch.ones(end - start, end - start, dtype=torch.bool).tril()
@@ -342,7 +342,13 @@ def _packing_test_act(f, i):
 def _packing_test_cases():
     return [
         Case(fault, {"fault": fault})
-        for fault in ("plain causal mask", "positions run on", "the last document is lost", "a document comes twice")
+        for fault in (
+            "plain causal mask",
+            "positions run on",
+            "the last document is lost",
+            "a document comes twice",
+            "the first token sees the token before it",
+        )
     ]
 
 
@@ -362,8 +368,8 @@ packing_test = Exercise(
         "`collections.Counter` counts tuples, and two of them compare with ==. `(targets != IGNORED).nonzero()` gives "
         "the places (row, t) that ask; `ids[row][mask[row, t]]` are the tokens that such a place sees.",
         "wanted = Counter(); for each document of n tokens and each k from 1 to n - 1: count (its first k tokens, the "
-        "positions 0 to k - 1, token k). asked = Counter(); for each place with a target: count (tokens seen, positions seen, "
-        "target). Return asked == wanted. Use documents by the dozen, and T a few times their length.",
+        "positions 0 to k - 1, token k). asked = Counter(); for each place with a target: count (tokens seen, their "
+        "positions, target). Return asked == wanted. Use documents by the dozen, and T a few times their length.",
     ),
 )
 
