@@ -124,6 +124,9 @@ def test_half_precision_files_come_back_in_float32(tmp_path):
     assert {p.dtype for p in back.parameters()} == {torch.float32}
     for one, other in zip(back.parameters(), model.parameters(), strict=True):
         torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-4)
+    theirs, ids = theirs_from(tmp_path), torch.randint(17, (1, 6))
+    with torch.no_grad():  # transformers computes in float32 too, as config.json says
+        torch.testing.assert_close(back(ids), theirs(ids).logits, atol=1e-4, rtol=0)
 
 
 def test_wrong_input_is_explained():
