@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from autograder.facts import repository
+from autograder.facts import chapters, repository
 
 ROOT = Path(__file__).resolve().parent.parent
 TEXT = (ROOT / "README.md").read_text()
@@ -69,24 +69,38 @@ def clone(tmp_path) -> Path:
     return tmp_path / "clone"
 
 
-@pytest.mark.xdist_group("class")
-def test_instructors_commands_grade_a_sample_class(clone):
-    here = {"PYTHONPATH": str(clone), "COURSE_CLASSROOM": str(clone / "classroom")}
-    for words in commands("Instructors"):
-        type_in(clone, [sys.executable, "-m", "autograder.cli", *words[1:]], **here)
-    # The whole chapter, every student: what the engine gave is what the exercises alone say.
-    said = "from autograder.grading.sample_class import expected_scores as e; import json; print(json.dumps(e('ch01')))"
-    expected = json.loads(type_in(clone, [sys.executable, "-c", said], **here).splitlines()[-1])
-    graded = json.loads(type_in(clone, [sys.executable, "-m", "autograder.cli", "grade", "ch01", "--json"], **here))
+def assert_scores(chapter: str, clone: Path, here: dict[str, str]) -> None:
+    """The whole chapter, every student: what the engine gave is what the exercises alone say."""
+    said = "from autograder.grading.sample_class import expected_scores as e; import json; print(json.dumps(e({!r})))"
+    expected = json.loads(type_in(clone, [sys.executable, "-c", said.format(chapter)], **here).splitlines()[-1])
+    graded = json.loads(type_in(clone, [sys.executable, "-m", "autograder.cli", "grade", chapter, "--json"], **here))
     # A second run has nothing to do; of what was not handed in there is no result to skip.
     assert all(row["skipped"] or row["status"] == "missing" for row in graded["notebooks"])
     got = {student: {} for student in expected}
     for row in graded["notebooks"]:
         got[row["student"]][row["lab"]] = row["points"]
     assert got == expected
+
+
+@pytest.mark.xdist_group("class")
+def test_instructors_commands_grade_a_sample_class(clone):
+    here = {"PYTHONPATH": str(clone), "COURSE_CLASSROOM": str(clone / "classroom")}
+    for words in commands("Instructors"):
+        type_in(clone, [sys.executable, "-m", "autograder.cli", *words[1:]], **here)
+    assert_scores("ch01", clone, here)
     assert (clone / "classroom/gradebook.db").exists()
     assert "all-right" in (clone / "grades.csv").read_text()
     assert list((clone / "classroom/feedback").rglob("*.html"))
+
+
+@pytest.mark.long
+@pytest.mark.xdist_group("class")
+@pytest.mark.parametrize("chapter", [c.folder.split("_")[0] for c in chapters() if c.labs and c.number != 1])
+def test_every_other_chapters_sample_class_gets_what_its_exercises_say(clone, chapter):
+    here = {"PYTHONPATH": str(clone), "COURSE_CLASSROOM": str(clone / "classroom")}
+    for step in ("release", "sample-class", "grade", "feedback"):
+        type_in(clone, [sys.executable, "-m", "autograder.cli", step, chapter], **here)
+    assert_scores(chapter, clone, here)
 
 
 @pytest.mark.xdist_group("class")
