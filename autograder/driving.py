@@ -8,6 +8,8 @@ from autograder.acting import WrongType
 
 def loaded(layer: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module:
     """The layer with the given weights. Raises WrongType, naming both, if its parameters have other names or shapes."""
+    if not isinstance(layer, nn.Module):
+        raise WrongType(f"a {type(layer).__name__} came back, not an nn.Module")
     wanted = {name: tuple(value.shape) for name, value in state.items()}
     found = {name: tuple(value.shape) for name, value in layer.state_dict().items()}
     if found != wanted:

@@ -6,7 +6,7 @@ import torch
 
 from autograder.acting import WrongType
 from autograder.cases import Draw
-from autograder.checks.ch01_attention.lab03_multi_head_attention import loaded
+from autograder.driving import loaded
 from autograder.exercise import Case, Exercise
 
 NORMS = ("layer_norm", "native_layer_norm", "rms_norm", "batch_norm", "group_norm", "instance_norm")

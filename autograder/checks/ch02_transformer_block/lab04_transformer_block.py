@@ -6,6 +6,7 @@ from torch import nn
 
 from autograder.acting import WrongType
 from autograder.cases import Draw
+from autograder.driving import gradient, loaded
 from autograder.exercise import Case, Exercise
 from source.blocks.assembled import Block
 from source.blocks.gpt2_block import causal_mask
@@ -118,28 +119,6 @@ def _block_cases():
     ]
 
 
-def loaded(block: nn.Module, state: dict[str, torch.Tensor]) -> nn.Module:
-    """The block with the given weights. Raises WrongType if its parameters have other names or shapes."""
-    if not isinstance(block, nn.Module):
-        raise WrongType(f"Block(...) made a {type(block).__name__}, not an nn.Module")
-    wanted = {name: tuple(value.shape) for name, value in state.items()}
-    found = {name: tuple(value.shape) for name, value in block.state_dict().items()}
-    if found != wanted:
-        missing = [f"{n} {s}" for n, s in wanted.items() if found.get(n) != s]
-        extra = [f"{n} {s}" for n, s in found.items() if wanted.get(n) != s]
-        raise WrongType(
-            f"the block's parameters are not the lab's. Missing: {', '.join(missing) or 'none'}. "
-            f"Not expected: {', '.join(extra) or 'none'}"
-        )
-    block.to(next(iter(state.values())).dtype)
-    block.load_state_dict(state)
-    return block
-
-
-def _gradient(leaf):
-    return torch.zeros_like(leaf) if leaf.grad is None else leaf.grad
-
-
 def _block_act(f, i):
     x = i["x"].detach().requires_grad_()
     told = {} if i["norm_first"] is None else {"norm_first": i["norm_first"]}
@@ -151,8 +130,8 @@ def _block_act(f, i):
     if i["upstream"] is not None and out.shape == x.shape:
         out.backward(i["upstream"])
         named = dict(block.named_parameters())
-        outputs["gradient of x"] = _gradient(x)
-        outputs |= {f"gradient of {name}": _gradient(named[name]) for name in i["state"]}
+        outputs["gradient of x"] = gradient(x)
+        outputs |= {f"gradient of {name}": gradient(named[name]) for name in i["state"]}
     if i.get("then edges"):
         outputs |= {"out of one position": block(x.detach()[:, :1]), "out of an empty batch": block(x.detach()[:0])}
     if i.get("then another block"):
