@@ -82,8 +82,13 @@ def where_the_work_is() -> Figure:
     ax.plot(keys, np.full_like(keys, 8 * C**2 / millions), color=GREEN, ls="--", label="feed-forward network, 8·C²")
     ax.plot(keys, np.full_like(keys, 4 * C**2 / millions), color=BLUE, ls="-.", label="attention's projections, 4·C²")
     ax.plot([6 * C], [12 * C**2 / millions], "o", color=ink(), ms=6)
-    ax.annotate(f"S = 6C = {6 * C:,}: as much as all\nmatrices together", (6 * C, 12 * C**2 / millions),
-                xytext=(14, -10), textcoords="offset points", ha="left", va="top", fontsize=10)  # fmt: skip
+    ax.annotate(
+        f"S = 6C = {6 * C:,}: as much as\nall matrices together",
+        (6 * C, 12 * C**2 / millions),
+        xytext=(2.0**12.6, 0.35),
+        arrowprops={"arrowstyle": "-", "color": ink(), "lw": 0.8},
+        fontsize=10,
+    )
     ax.set_xscale("log", base=2)
     ax.set_yscale("log")
     ax.set_xticks(keys, [f"{int(n)}" if n < 1024 else f"{int(n) // 1024}k" for n in keys])

@@ -367,9 +367,10 @@ right.legend()
 plt.show()
 
 # %% [markdown]
-# **Which sublayer writes more, and does the answer depend on the depth?** The stream grows: what comes late has to write
-# louder to be heard, since every reader's norm divides by the size of the whole. **And is there a block after which the
-# early reading is no better than before?** A block may well prepare something that only a later one turns into a guess.
+# **Which sublayer writes more, and is it so at every depth?** The stream grows, and every reader's norm divides by its
+# size: the same update counts for less the later it comes. **And why is reading before any block worse than guessing
+# evenly?** The head is the token embedding again, so that an embedding, read as it is, names its own byte: a model that
+# says "the same byte once more", and is nearly always wrong. One block turns that into a guess of the next.
 
 # %% [markdown]
 # ## Step 4. Gradients through depth
@@ -477,20 +478,22 @@ for ax, norm_first, name, look in ((axes[0], True, "pre-norm", "-"), (axes[1], F
         optimizer.step()
         losses.append(loss.item())
     ax.set(xlabel="depth l", ylabel="norm of the gradient at x_l", title=name, yscale="log", ylim=(1e-8, 1))
+    ax.set_xticks(range(0, DEPTH + 1, 3))
     ax.legend(fontsize=9, loc="lower right")
     axes[2].plot(losses, look, color=BLUE if norm_first else RED, label=name)
 shares = torch.bincount(text, minlength=256) / len(text)
 axes[2].axhline(torch.special.entr(shares).sum(), color="gray", linestyle=":", label="knowing how often each byte occurs")
-axes[2].set(xlabel="training step", ylabel="loss (nats a byte)", title="training")
+axes[2].set(xlabel="training step", ylabel="loss (nats a byte)", title="training", ylim=(2.4, 7.2))
 axes[2].legend(fontsize=9)
 plt.show()
 
 # %% [markdown]
-# **Before the first step, how far apart are the two orders? And after five?** At the start a fresh post-norm stack passes
-# its gradient on nearly whole. Then its last blocks take large steps, all positions end up with almost the same vector,
-# and behind that wall nothing tells them apart: by what factor has the gradient at $x_0$ shrunk? The stack is left with
-# the dotted line, the loss of a model that knows how often each byte occurs and looks at nothing. In pre-norm the copy of
-# each position's own embedding goes all the way up, so that positions stay different, and the gradient all the way down.
+# **Before the first step, how far apart are the two orders? And after five?** A fresh post-norm stack passes its gradient
+# on nearly whole. But within a few steps all positions end up with almost the same vector at the top, and below that wall
+# nothing tells them apart: by what factor has the gradient at $x_0$ shrunk after 50? The stack is left at the dotted
+# line, the loss of a model that knows how often each byte occurs and looks at nothing. In pre-norm the copy carries each
+# position's own embedding all the way up, so that positions can become different again, and the gradient all the way
+# down.
 #
 # Post-norm stacks can be trained with small rates that rise slowly, because the danger lies in the first steps
 # [@xiong2020]. That positions grow alike where nothing holds them apart is a property of attention itself [@dong2021].
