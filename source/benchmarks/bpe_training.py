@@ -7,8 +7,10 @@ count them, train. Their alphabet is the text's characters in order, so that equ
 import json
 import os
 import re
+import statistics
 from collections import Counter
 from importlib.metadata import version
+from itertools import product
 
 import torch
 from tokenizers import Regex, Tokenizer, models, pre_tokenizers, trainers
@@ -20,6 +22,7 @@ from source.tokenizers.words import WORD, byte_counts, split
 
 MERGES = (0, 50, 500, 4000, 16000)  # none: what reading, cutting and counting the text takes
 NAIVE = (50, 500)  # the naive trainer runs these only: a minute for every two thousand
+ROUNDS, NAIVE_ROUNDS = 7, 3
 VOCABULARIES = (256, 512, 1024, 2048, 4096, 8192, 16384)
 
 
@@ -31,17 +34,9 @@ def run(device: torch.device) -> dict[str, object]:
     of {"V", "bytes_a_token_train", "bytes_a_token_validation", "under_100_in_train"}.
     """
     text = shakespeare("train")
-    rows = []
-    for merges in MERGES:
-        course = seconds(lambda m=merges: _course(text, m), repeats=5, warm_up=1)
-        hugging_face = seconds(lambda m=merges: _hugging_face(text, m), repeats=5, warm_up=1)
-        row = {"merges": merges, "course_seconds": course, "hugging_face_seconds": hugging_face}
-        row["course_over_hugging_face"] = course / hugging_face
-        if merges in NAIVE:
-            row["naive_seconds"] = seconds(lambda m=merges: _course(text, m, bpe.train_naive), repeats=3, warm_up=0)
-            row["naive_over_course"] = row["naive_seconds"] / course
-        row["same_merges"] = _course(text, merges) == _hugging_face(text, merges)
-        rows.append(row)
+    rows = [_row(merges, times) for merges, times in _times(text).items()]
+    for row in rows:
+        row["same_merges"] = _course(text, row["merges"]) == _hugging_face(text, row["merges"])
     counts = byte_counts(text)
     return {
         "what": "byte-pair encoding trained on the course's Shakespeare, from text to merge table",
@@ -54,6 +49,29 @@ def run(device: torch.device) -> dict[str, object]:
         "rows": rows,
         "curve": _curve(text, shakespeare("validation")),
     }
+
+
+def _times(text: str) -> dict[int, dict[str, list[float]]]:
+    """merges -> trainer -> seconds of each round. All take turns: a busy moment of the machine hits all alike."""
+    ways = {"course": _course, "hugging_face": _hugging_face, "naive": lambda *told: _course(*told, bpe.train_naive)}
+    times: dict[int, dict[str, list[float]]] = {merges: {name: [] for name in ways} for merges in MERGES}
+    for turn in range(ROUNDS + 1):
+        for merges, name in product(MERGES, ways):
+            if name == "naive" and (merges not in NAIVE or turn > NAIVE_ROUNDS):
+                continue
+            taken = seconds(lambda way=ways[name], m=merges: way(text, m), repeats=1, warm_up=0)
+            if turn:  # the first is the warm-up
+                times[merges][name].append(taken)
+    return times
+
+
+def _row(merges: int, times: dict[str, list[float]]) -> dict[str, float]:
+    medians = {name: statistics.median(taken) for name, taken in times.items() if taken}
+    row = {"merges": merges, **{f"{name}_seconds": median for name, median in medians.items()}}
+    row["course_over_hugging_face"] = medians["course"] / medians["hugging_face"]
+    if "naive" in medians:
+        row["naive_over_course"] = medians["naive"] / medians["course"]
+    return row
 
 
 def _course(text: str, merges: int, train=bpe.train) -> list[tuple[str, str]]:
