@@ -52,7 +52,7 @@ def run(device: torch.device) -> dict[str, object]:
 
 
 def _times(text: str) -> dict[int, dict[str, list[float]]]:
-    """merges -> trainer -> seconds of each round. All take turns: a busy moment of the machine hits all alike."""
+    """merges -> trainer -> seconds of each round. They take turns: a busy moment of the machine hits all alike."""
     ways = {"course": _course, "hugging_face": _hugging_face, "naive": lambda *told: _course(*told, bpe.train_naive)}
     times: dict[int, dict[str, list[float]]] = {merges: {name: [] for name in ways} for merges in MERGES}
     for turn in range(ROUNDS + 1):
