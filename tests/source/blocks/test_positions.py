@@ -161,8 +161,8 @@ def test_angles_that_do_not_fit_are_refused(rotate, x, angles, said):
 
 
 def test_it_is_llamas_rotary_embedding():
-    llama = pytest.importorskip("transformers.models.llama.modeling_llama")
     from transformers import LlamaConfig
+    from transformers.models.llama import modeling_llama as llama
 
     B, H, T, D = 2, 3, 50, 16
     for base in (10000.0, 500000.0):
@@ -179,7 +179,8 @@ def test_it_is_llamas_rotary_embedding():
 
 
 def test_it_is_gptjs_rotary_embedding():
-    gptj = pytest.importorskip("transformers.models.gptj.modeling_gptj")
+    from transformers.models.gptj import modeling_gptj as gptj
+
     T, D = 40, 16
     sin, cos = gptj.create_sinusoidal_positions(T, D).chunk(2, dim=-1)  # (T, D/2) each
     x = normal(2, T, 3, D, dtype=torch.float32)  # GPT-J rotates before heads and positions are swapped

@@ -197,7 +197,8 @@ def test_save_and_load_give_the_same_tokenizer(trained, tmp_path):
 @pytest.mark.parametrize("name", ["gpt2", "trained"])
 def test_transformers_loads_what_was_saved_and_gives_the_same_ids(name, trained, tmp_path, monkeypatch):
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
-    transformers = pytest.importorskip("transformers")
+    import transformers
+
     ours = GPT2 if name == "gpt2" else trained
     ours.save(tmp_path)
     theirs = transformers.AutoTokenizer.from_pretrained(tmp_path)
