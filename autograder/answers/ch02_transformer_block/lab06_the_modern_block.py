@@ -165,6 +165,11 @@ modern_block = Answer(
             edits=(("rotate_halves(k, angles), v,", "k, v,"),),
         ),
         Misconception(
+            "queries-one-ahead",
+            "the queries are turned by one position more than the keys, so that a token is one away from itself",
+            edits=(("rotate_halves(q, angles)", "rotate_halves(q, rope_angles(torch.arange(1, T + 1), q.shape[-1]))"),),
+        ),
+        Misconception(
             "no-positions",
             "nothing is turned: the block does not know where tokens stand",
             edits=(("grouped(rotate_halves(q, angles), rotate_halves(k, angles), v,", "grouped(q, k, v,"),),
