@@ -14,6 +14,7 @@ PLAN = Plan(
     batch=16,
     rate=4e-3,
     measure_every=50,
+    bfloat16=True,
 )
 
 if __name__ == "__main__":
