@@ -1,0 +1,1 @@
+"""Answers of Chapter 3."""
