@@ -112,7 +112,7 @@ MIXED = {"weights (bf16)": 2, "gradients (bf16)": 2, "master weights": 4, "first
 
 
 def state_bytes(shape: Shape, recipe: dict[str, int]) -> dict[str, int]:
-    """What training holds for every parameter, whatever the batch. recipe: FP32, MIXED, or bytes a parameter by name."""
+    """What training holds whatever the batch, by kind. recipe: FP32, MIXED, or bytes a parameter by name."""
     count = sum(parameters(shape).values())
     return {name: each * count for name, each in recipe.items()}
 
@@ -146,7 +146,7 @@ def cache_bytes(shape: Shape, B: int, S: int, element: int = 2) -> int:
 
 
 def matmul_intensity(rows: int, inner: int, columns: int, element: int = 2) -> float:
-    """FLOPs a byte of a product (rows, inner) @ (inner, columns), if each matrix is moved once. Raises ValueError at 0."""
+    """FLOPs a byte of (rows, inner) @ (inner, columns), if each matrix is moved once. Raises ValueError at size 0."""
     if min(rows, inner, columns) < 1:
         raise ValueError(f"a product ({rows}, {inner}) @ ({inner}, {columns}) moves nothing: give sizes of 1 or more")
     moved = element * (rows * inner + inner * columns + rows * columns)

@@ -33,7 +33,7 @@ def saved_bytes(run: Callable[[], object], parameters: Iterable[Tensor] = ()) ->
 
 
 def saved_bytes_naive(out: Tensor, parameters: Iterable[Tensor] = ()) -> int:
-    """The same, found by walking the finished graph behind `out`, node by node, and reading what each node has saved."""
+    """The same, found by walking the finished graph behind `out` and reading what each of its nodes has saved."""
     own = {p.untyped_storage().data_ptr() for p in parameters}
     kept: dict[int, int] = {}
     left, seen = [out.grad_fn], set()

@@ -5,7 +5,9 @@ from collections.abc import Callable
 import numpy as np
 
 
-def numeric_gradient(f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, g: np.ndarray, step: float = 1e-5) -> np.ndarray:
+def numeric_gradient(
+    f: Callable[[np.ndarray], np.ndarray], x: np.ndarray, g: np.ndarray, step: float = 1e-5
+) -> np.ndarray:
     """The gradient of sum(g * f(x)) with respect to x, by central differences, in float64.
 
     f: a function of one array, called twice for each entry of x. g: of f(x)'s shape, the gradient that arrives there.

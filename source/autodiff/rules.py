@@ -43,8 +43,10 @@ def softmax_rule(g: np.ndarray, p: np.ndarray) -> np.ndarray:
 
 def softmax_rule_naive(g: np.ndarray, p: np.ndarray) -> np.ndarray:
     """`softmax_rule` through the whole matrix of derivatives, row by row."""
-    rows = [q @ (np.diag(w) - np.outer(w, w)) for q, w in zip(g.reshape(-1, g.shape[-1]), p.reshape(-1, p.shape[-1]))]
-    return np.stack(rows).reshape(p.shape) if rows else np.zeros_like(p)
+    out = np.zeros_like(p)
+    for at in np.ndindex(p.shape[:-1]):
+        out[at] = g[at] @ (np.diag(p[at]) - np.outer(p[at], p[at]))
+    return out
 
 
 def take_rule(g: np.ndarray, table: np.ndarray, ids: np.ndarray) -> np.ndarray:

@@ -22,7 +22,9 @@ class Node:
     a leaf: a weight or an input.
     """
 
-    def __init__(self, value: object, parents: tuple["Node", ...] = (), rule: Rule | None = None, name: str = "") -> None:
+    def __init__(
+        self, value: object, parents: tuple["Node", ...] = (), rule: Rule | None = None, name: str = ""
+    ) -> None:
         self.value = np.asarray(value)
         self.parents = tuple(parents)
         self.rule = rule
@@ -66,7 +68,7 @@ def backward(root: Node, upstream: np.ndarray | None = None) -> dict[Node, np.nd
 
 
 def backward_naive(root: Node, upstream: np.ndarray | None = None) -> dict[Node, np.ndarray]:
-    """`backward` along one path at a time: each node is visited once for every path from the root, exponentially often."""
+    """`backward` along one path at a time: a node is visited once for every path from the root."""
     gradients: dict[Node, np.ndarray] = {}
 
     def push(node: Node, gradient: np.ndarray) -> None:

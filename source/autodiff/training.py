@@ -23,7 +23,7 @@ def lookups(B: int, S: int, keys: int, values: int, rng: np.random.Generator) ->
     The keys of a dictionary differ from each other. The answer is the value that stands beside the key asked for.
     Raises ValueError when there are fewer keys than places.
     """
-    if S > keys:
+    if keys < S:
         raise ValueError(f"{keys} different keys do not fill {S} places: ask for fewer places")
     held = np.argsort(rng.random((B, keys)), axis=-1)[:, :S]
     beside = rng.integers(values, size=(B, S))

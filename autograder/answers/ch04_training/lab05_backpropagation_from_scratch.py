@@ -81,7 +81,10 @@ unbroadcast = Answer(
         Misconception(
             "aligned-left",
             "shapes are compared from the left, so that the stretched axes are counted from the wrong end",
-            edits=(("[added + axis for", "[axis for"), ("(*range(added), *stretched)", "tuple({*range(added), *stretched})")),
+            edits=(
+                ("[added + axis for", "[axis for"),
+                ("(*range(added), *stretched)", "tuple({*range(added), *stretched})"),
+            ),
         ),
         Misconception(
             "first-use-only",
@@ -129,7 +132,8 @@ topological_order = Answer(
     misconceptions=(
         Misconception(
             "breadth-first",
-            "the nodes are listed as they are found, level by level from the root: a node may then stand before one that "
+            "the nodes are listed as they are found, level by level from the root: a node may then stand before one "
+            "that "
             "was made from it and was found later",
             code="def topological_order(root):\n"
             "    order = [root]\n"
@@ -139,7 +143,8 @@ topological_order = Answer(
         ),
         Misconception(
             "depth-first",
-            "each node is listed on the way down, before its parents are looked at, so that it may stand before another "
+            "each node is listed on the way down, before its parents are looked at, so that it may stand before "
+            "another "
             "one that uses it",
             code="def topological_order(root):\n"
             "    order, seen, stack = [], set(), [root]\n"
@@ -149,6 +154,21 @@ topological_order = Answer(
             "            seen.add(node)\n"
             "            order.append(node)\n"
             "            stack.extend(node.parents[::-1])\n"
+            "    return order\n",
+        ),
+        Misconception(
+            "depth-first-last-parent-first",
+            "each node is listed on the way down, the last parent's side first, so that a node may stand before "
+            "another one "
+            "that uses it",
+            code="def topological_order(root):\n"
+            "    order, seen, stack = [], set(), [root]\n"
+            "    while stack:\n"
+            "        node = stack.pop()\n"
+            "        if node not in seen:\n"
+            "            seen.add(node)\n"
+            "            order.append(node)\n"
+            "            stack.extend(node.parents)\n"
             "    return order\n",
         ),
         Misconception(
@@ -185,8 +205,14 @@ topological_order = Answer(
         ),
         Misconception(
             "uses-counted-once",
-            "a parent that stands twice among a node's parents is counted as one use but taken off twice, or the reverse",
-            edits=(("        for parent in node.parents:\n            if parent not in uses", "        for parent in set(node.parents):\n            if parent not in uses"),),
+            "a parent that stands twice among a node's parents is counted as one use but taken off twice, or the "
+            "reverse",
+            edits=(
+                (
+                    "        for parent in node.parents:\n            if parent not in uses",
+                    "        for parent in set(node.parents):\n            if parent not in uses",
+                ),
+            ),
         ),
     ),
 )
@@ -217,10 +243,18 @@ def _backward_hidden(seed):
         ),
         Case(
             "one gradient for three, twice over",
-            graph([x, y], [["sum of three", 0, 1, 0], ["sum of three", 0, 2, 1], ["add", 3, 2]], upstream=array(d, 2, 3)),
+            graph(
+                [x, y], [["sum of three", 0, 1, 0], ["sum of three", 0, 2, 1], ["add", 3, 2]], upstream=array(d, 2, 3)
+            ),
         ),
-        Case("float32", graph([x.astype("float32")], [["times", 0, 0], ["add", 1, 0]], upstream=array(d, 2, 3, dtype="float32"))),
-        Case("asked twice, with a gradient given", graph([x], [["add", 0, 0], ["add", 1, 0]], upstream=array(d, 2, 3), **{"then again": True})),
+        Case(
+            "float32",
+            graph([x.astype("float32")], [["times", 0, 0], ["add", 1, 0]], upstream=array(d, 2, 3, dtype="float32")),
+        ),
+        Case(
+            "asked twice, with a gradient given",
+            graph([x], [["add", 0, 0], ["add", 1, 0]], upstream=array(d, 2, 3), **{"then again": True}),
+        ),
     ]
 
 
@@ -246,7 +280,11 @@ def _backward_reference(i):
                 reached.add(p)
                 left.append(p)
     wanted = [n for n in i["report"] if n in reached]
-    upstream = torch.ones_like(at[root]) if i["upstream"] is None else torch.from_numpy(np.array(i["upstream"], dtype=np.float64))
+    upstream = (
+        torch.ones_like(at[root])
+        if i["upstream"] is None
+        else torch.from_numpy(np.array(i["upstream"], dtype=np.float64))
+    )
     found = torch.autograd.grad(at[root], [at[n] for n in wanted], upstream, materialize_grads=True)
     gradients = {f"gradient of node {n}": g.numpy().astype(dtype) for n, g in zip(wanted, found, strict=True)}
     first = len(i["leaves"])
@@ -314,7 +352,8 @@ backward = Answer(
         ),
         Misconception(
             "too-early",
-            "a node's rule runs as soon as its first gradient has arrived, level by level from the root, and what arrives "
+            "a node's rule runs as soon as its first gradient has arrived, level by level from the root, and what "
+            "arrives "
             "later is not handed on",
             code="def backward(root, upstream=None):\n"
             "    gradients = {root: np.ones_like(root.value) if upstream is None else upstream}\n"
@@ -364,7 +403,10 @@ def _rule_hidden(seed):
         Case("a product, a non-contiguous factor", loose),
         Case("a product, an empty batch", matmul_inputs(d, (0, 3, 4), (4, 2))),
         Case("softmax, two dimensions", {"rule": "softmax", "g": array(d, 4, 6), "p": p}),
-        Case("softmax, as many rows as columns", {"rule": "softmax", "g": array(d, 3, 3, 3), "p": q / q.sum(-1, keepdims=True)}),
+        Case(
+            "softmax, as many rows as columns",
+            {"rule": "softmax", "g": array(d, 3, 3, 3), "p": q / q.sum(-1, keepdims=True)},
+        ),
         Case("softmax, all weight on one", {"rule": "softmax", "g": array(d, 2, 3), "p": one_hot}),
         Case("softmax, one key", {"rule": "softmax", "g": array(d, 2, 1), "p": np.ones((2, 1))}),
         Case("softmax, one row", {"rule": "softmax", "g": array(d, 6), "p": p[0]}),
@@ -422,12 +464,16 @@ operation_rules = Answer(
             "pair-swapped",
             "the two gradients are returned in the wrong order",
             edits=(
-                ("return fitted(of_a, a.shape), fitted(of_b, b.shape)", "return fitted(of_b, b.shape), fitted(of_a, a.shape)"),
+                (
+                    "return fitted(of_a, a.shape), fitted(of_b, b.shape)",
+                    "return fitted(of_b, b.shape), fitted(of_a, a.shape)",
+                ),
             ),
         ),
         Misconception(
             "softmax-diagonal",
-            "each weight's own derivative p (1 - p) is used alone, as if raising one score did not lower the other weights",
+            "each weight's own derivative p (1 - p) is used alone, as if raising one score did not lower the other "
+            "weights",
             edits=(("return p * (g - average)", "return g * p * (1 - p)"),),
         ),
         Misconception(
@@ -485,7 +531,9 @@ def _repair_hidden(seed):
         Case("layer norm, width 1", norm_inputs(d, 3, 1)),
         Case("layer norm, a small spread", norm_inputs(d, 3, 5, scale=0.01)),
         Case("layer norm, float32", norm_inputs(d, 2, 8, dtype="float32")),
-        Case("GELU, four dimensions", {"rule": "GELU", "g": array(d, 2, 1, 3, 2), "x": array(d, 2, 1, 3, 2, scale=1.5)}),
+        Case(
+            "GELU, four dimensions", {"rule": "GELU", "g": array(d, 2, 1, 3, 2), "x": array(d, 2, 1, 3, 2, scale=1.5)}
+        ),
         Case("GELU, one number", {"rule": "GELU", "g": array(d), "x": array(d)}),
         Case("GELU, far out", {"rule": "GELU", "g": array(d, 4), "x": np.array([-12.0, 12.0, 0.0, -3.0])}),
         Case("cross-entropy, some ignored at random", loss_inputs(d, [*some, 0], 6, g=float(d.normal()))),
@@ -548,6 +596,17 @@ repaired_rules = Answer(
             "sum-for-mean",
             "layer norm's second mean is a sum, which is C times too large",
             edits=(("(g * y).mean(axis=-1, keepdims=True)", "(g * y).sum(axis=-1, keepdims=True)"),),
+        ),
+        Misconception(
+            "mean-forgotten",
+            "layer norm's correction along y is there, and the mean of g is not subtracted: x's mean depends on x as "
+            "well",
+            edits=(("centred = g - g.mean(axis=-1, keepdims=True)", "centred = g"),),
+        ),
+        Misconception(
+            "half-of-the-product-rule",
+            "GELU's rule has only the first half of the product rule: tanh(u) depends on x as well",
+            edits=((" + 0.5 * x * (1 - bend**2) * slope", ""),),
         ),
         Misconception(
             "spread-squared",

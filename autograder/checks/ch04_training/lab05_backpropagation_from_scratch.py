@@ -72,6 +72,10 @@ def build(parents: list[list[int]], kind: type = Node) -> list[Node]:
     return nodes
 
 
+class _TooManyLooks(Exception):
+    """Parents were looked at far more often than there are nodes."""
+
+
 class _Counted(Node):
     # Each look at the parents counts: a walk along every road would not end within a lifetime.
     looks = 0
@@ -81,7 +85,7 @@ class _Counted(Node):
     def parents(self):
         _Counted.looks += 1
         if _Counted.looks > _Counted.allowed:
-            raise RuntimeError(
+            raise _TooManyLooks(
                 f"parents were looked at more than {_Counted.allowed} times in this small graph: your walk goes along "
                 "every road. Remember which nodes you have seen"
             )
@@ -122,10 +126,12 @@ def _order_act(f, i):
             f"RecursionError: your function calls itself once for every node of a road, and here the roads are "
             f"{len(nodes):,} nodes long. Keep a list of what is left to do instead"
         ) from None
+    except _TooManyLooks as error:  # raised anew here: a walk's traceback has a line for every step
+        raise RuntimeError(str(error)) from None
     finally:
         _Counted.allowed = 10**9
     if not isinstance(order, list | tuple):
-        raise WrongType(f"a {type(order).__name__} came back, not a list of nodes")
+        raise WrongType(f"what came back is of type {type(order).__name__}, not a list of nodes")
     for node in order:
         if not isinstance(node, Node) or node not in number:
             raise WrongType(f"the list holds a {type(node).__name__} that is none of the graph's nodes")
@@ -176,7 +182,8 @@ topological_order = Exercise(
     hints=(
         "When may a node enter the list? When all that use it are in. How would you know that without looking at the "
         "whole list each time?",
-        "Two walks. First find all nodes, each once (a set or dict of those seen), and count for each how many times it "
+        "Two walks. First find all nodes, each once (a set or dict of those seen), and count for each how many times "
+        "it "
         "stands among somebody's parents. Then start with the root; whenever a node enters the list, one use of each "
         "of its parents is done. A `for` loop over a list goes on over what you append meanwhile.",
         "uses = how often each reachable node is a parent; order = [root]; for node in order: for parent in its "
@@ -207,7 +214,7 @@ def _made(kind: str, parents: list[Node]) -> tuple[np.ndarray, object]:
 
 
 def graph(leaves: list[np.ndarray], steps: list[list], root: int | None = None, upstream=None, **more) -> dict:
-    """A case for `backward`: leaves, then steps [kind, parent, ...]. Numbers count leaves first. root: default the last."""
+    """A case for `backward`: leaves, then steps [kind, parent, ...]. Numbers count leaves first; root: the last."""
     total = len(leaves) + len(steps)
     root = total - 1 if root is None else root
     return {"leaves": leaves, "steps": steps, "root": root, "upstream": upstream, "report": list(range(total)), **more}
@@ -225,9 +232,13 @@ def _backward_cases():
         Case("one gradient for both, and another use", graph([x, y], [["half", 0], ["add", 0, 1], ["add", 2, 3]])),
         Case(
             "a long road and a short one",
-            graph([x], [["sine", 0], ["sine", 1], ["times", 1, 2], ["add", 3, 1], ["times", 4, 0]], upstream=array(d, 3)),
+            graph(
+                [x], [["sine", 0], ["sine", 1], ["times", 1, 2], ["add", 3, 1], ["times", 4, 0]], upstream=array(d, 3)
+            ),
         ),
-        Case("a chain of 3,000", graph([np.array(0.9)], chain, upstream=np.array(2.0)) | {"report": [0, 1, 2990, 3000]}),
+        Case(
+            "a chain of 3,000", graph([np.array(0.9)], chain, upstream=np.array(2.0)) | {"report": [0, 1, 2990, 3000]}
+        ),
         Case("asked twice", graph([x, y], [["times", 0, 1], ["add", 0, 2], ["add", 0, 3]], **{"then again": True})),
     ]
 
@@ -251,7 +262,9 @@ def _backward_act(f, i):
     try:
         gradients = f(nodes[i["root"]], *told)
     except RecursionError:
-        raise RuntimeError("RecursionError: your function calls itself once for every node of a road; loop instead") from None
+        raise RuntimeError(
+            "RecursionError: your function calls itself once for every node of a road; loop instead"
+        ) from None
     outputs = _gradients(gradients, nodes, i, "")
     runs = [calls.count(n) for n in range(given, len(nodes))] if len(nodes) < 100 else [len(calls)]
     outputs["how often each rule ran" if len(nodes) < 100 else "how often rules ran in all"] = runs
@@ -262,7 +275,7 @@ def _backward_act(f, i):
 
 def _gradients(gradients, nodes, i, when):
     if not isinstance(gradients, dict):
-        raise WrongType(f"a {type(gradients).__name__} came back, not a dict from nodes to their gradients")
+        raise WrongType(f"what came back is of type {type(gradients).__name__}, not a dict from nodes to gradients")
     found = {}
     for n in i["report"]:
         name = f"gradient of node {n}"
@@ -353,12 +366,15 @@ operation_rules = Exercise(
         "source.autodiff.numeric.numeric_gradient",
     ),
     hints=(
-        "Write the three shapes of the product under each other, g's too. Which arrangement of g and b gives a's shape? "
-        "For softmax, is the sum of g * p one number a row or one a column? For the table: what should row 1 hold if it was "
+        "Write the three shapes of the product under each other, g's too. Which arrangement of g and b gives a's "
+        "shape? "
+        "For softmax, is the sum of g * p one number a row or one a column? For the table: what should row 1 hold if "
+        "it was "
         "read twice?",
         "`x.swapaxes(-1, -2)` exchanges the last two axes; `fitted(gradient, a.shape)` is your step 1. "
         "`.sum(axis=-1, keepdims=True)` keeps a row's sum beside its row. `np.add.at(out, ids, g)` adds at every id.",
-        "product: g @ b swapped, fitted to a's shape, and a swapped @ g, fitted to b's. softmax: average = sum of g * p "
+        "product: g @ b swapped, fitted to a's shape, and a swapped @ g, fitted to b's. softmax: average = sum of g "
+        "* p "
         "over the last axis, kept; p * (g - average). table: zeros like it; np.add.at of g at the ids.",
     ),
 )
@@ -426,11 +442,14 @@ repaired_rules = Exercise(
         "source.autodiff.numeric.numeric_gradient",
     ),
     hints=(
-        "Which of a formula's letters depend on x? In y = (x - mean) / spread there are three. And what should arrive at "
+        "Which of a formula's letters depend on x? In y = (x - mean) / spread there are three. And what should "
+        "arrive at "
         "the logits of a row that does not count?",
-        "Look at the differences row by row: in cross-entropy, whole rows are wrong; in GELU, the difference grows with "
+        "Look at the differences row by row: in cross-entropy, whole rows are wrong; in GELU, the difference grows "
+        "with "
         "|x|; in layer norm, it is a multiple of y in every row.",
-        "layer norm: from g - mean(g), also take away y times the row's mean of g * y, then divide by the spread. GELU: "
+        "layer norm: from g - mean(g), also take away y times the row's mean of g * y, then divide by the spread. "
+        "GELU: "
         "the slope of u is sqrt(2/pi) * (1 + 3 * 0.044715 x^2). cross-entropy: multiply each row by whether it counts.",
     ),
 )

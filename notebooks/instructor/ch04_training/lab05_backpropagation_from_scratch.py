@@ -477,7 +477,7 @@ def show_training(axes, curves):
     axes[0].set(xlabel="step", ylabel="loss (nats)", title="both losses")
     axes[0].legend()
     axes[1].plot(np.maximum(np.abs(curves[0] - curves[1]), 1e-17), color=GREEN)
-    axes[1].set(xlabel="step", ylabel="difference of the losses (nats)", yscale="log", ylim=(5e-18, 1e-9), title="yours against PyTorch's")
+    axes[1].set(xlabel="step", ylabel="difference of the losses (nats)", yscale="log", ylim=(5e-18, 1e-12), title="yours against PyTorch's")
 
 
 fig, axes = plt.subplots(1, 3, figsize=(11, 3.3), layout="constrained")

@@ -33,7 +33,12 @@ CASES = [
         lambda x: ops.softmax(ops.masked(x, SEEN)),
         lambda x: x.masked_fill(~torch.from_numpy(SEEN), float("-inf")).softmax(-1),
     ),
-    ("cross-entropy", [(3, 5)], lambda x: ops.cross_entropy(x, TARGETS), lambda x: F.cross_entropy(x, torch.tensor(TARGETS))),
+    (
+        "cross-entropy",
+        [(3, 5)],
+        lambda x: ops.cross_entropy(x, TARGETS),
+        lambda x: F.cross_entropy(x, torch.tensor(TARGETS)),
+    ),
     ("take", [(3, 4)], lambda x: ops.take(x, IDS), lambda x: x[torch.from_numpy(IDS)]),
     ("reshape", [(2, 3, 4)], lambda x: ops.reshape(x, (6, 4)), lambda x: x.reshape(6, 4)),
     ("swap", [(2, 3, 4)], ops.swap, lambda x: x.transpose(-1, -2)),
