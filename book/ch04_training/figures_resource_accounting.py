@@ -96,7 +96,8 @@ def memory_bars() -> Figure:
         ax.set(title=f"{name}, {B} × {T:,} tokens", ylabel="memory (GiB)")
         ax.margins(y=0.12)
     axes[1].axhline(80, color=ink(), lw=1, ls="--")
-    axes[1].text(2.45, 81, "80 GiB", ha="right", va="bottom", fontsize=10)
+    axes[1].set_xlim(-0.5, 3.2)
+    axes[1].text(2.45, 81, "80 GiB", va="bottom", fontsize=10)
     handles, labels = axes[0].get_legend_handles_labels()
     fig.legend(handles, labels, loc="outside lower center", ncols=4, fontsize=9)
     return fig
@@ -124,5 +125,5 @@ def roofline() -> Figure:
         at = cost.matmul_intensity(rows, 4096, 4096)
         ax.plot(at, min(PEAK, at * BANDWIDTH) / 1e12, marker, color=colour, ms=9, label=label)
     ax.set(xscale="log", yscale="log", xlabel="arithmetic intensity (FLOPs a byte)", ylabel="reachable (TFLOP/s)")
-    ax.legend(loc="lower right", fontsize=10, title="(tokens, 4096) @ (4096, 4096)")
+    ax.legend(loc="upper left", fontsize=10, title="(tokens, 4096) @ (4096, 4096)")
     return fig
