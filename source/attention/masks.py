@@ -46,7 +46,7 @@ def padding(lengths: Tensor | Sequence[int], S: int, *, left: bool = False) -> T
     Raises ValueError for a length below 0 or above S.
     """
     lengths = torch.as_tensor(lengths)
-    if lengths.numel() and not (0 <= int(lengths.min()) and int(lengths.max()) <= S):
+    if lengths.numel() and not (int(lengths.min()) >= 0 and int(lengths.max()) <= S):
         raise ValueError(f"lengths from {int(lengths.min())} to {int(lengths.max())} do not fit a row of {S} places")
     behind = torch.arange(S, device=lengths.device) < lengths[:, None]  # (B, S)
     return (behind.flip(1) if left else behind)[:, None, None, :]
