@@ -265,6 +265,22 @@ biased_softmax = Answer(
             edits=(("x = scores + bias", "x = scores.masked_fill(bias == float('-inf'), float('-inf'))"),),
         ),
         Misconception(
+            "no-maximum",
+            "the exponentials are taken of the scores as they are: without subtracting the largest they overflow",
+            code="def biased_softmax(scores, bias):\n"
+            "    e = (scores + bias).exp()\n"
+            "    total = e.sum(dim=-1, keepdim=True)\n"
+            "    return e / total.masked_fill(total == 0, 1.0)\n",
+        ),
+        Misconception(
+            "a-little-added-below",
+            "a small number is added to the sum of exponentials so that it is never zero, and nothing else is done: "
+            "large scores overflow all the same",
+            code="def biased_softmax(scores, bias):\n"
+            "    e = (scores + bias).exp()\n"
+            "    return e / (e.sum(dim=-1, keepdim=True) + 1e-6)\n",
+        ),
+        Misconception(
             "wrong-axis",
             "the softmax runs over the queries instead of the keys",
             code="def biased_softmax(scores, bias):\n"
@@ -348,6 +364,11 @@ visible = Answer(
             edits=((_JOIN, "(real & mask_of(T, S)).expand_as(same)[:, None]"),),
         ),
         Misconception(
+            "documents-merged",
+            "future and padding are hidden, but the documents before a token's own in the same row are not",
+            edits=((_JOIN, "(real & (queries > 0)[:, :, None] & mask_of(T, S))[:, None]"),),
+        ),
+        Misconception(
             "first-queries",
             "the first T positions are taken for the queries' segments instead of the last",
             edits=(("segments[:, S - T :]", "segments[:, :T]"),),
@@ -410,7 +431,9 @@ def _reads_hidden(seed):
             "leaks that sleep, the last three of six",
             reads_inputs(d, 3, 6, ["maximum over hidden keys, too", "keys divided by the largest of all", "none"]),
         ),
-        Case("values of one number", reads_inputs(d, 4, 4, ["a trace of every value", "masked after softmax"], E=1)),
+        Case(
+            "values of one number", reads_inputs(d, 4, 4, ["a faint trace of every value", "masked after softmax"], E=1)
+        ),
         Case("the first sees the last", reads_inputs(d, 5, 5, ["the first query sees the last key", "no mask"])),
         Case("a number in place of infinity", reads_inputs(d, 4, 4, ["-8 in place of minus infinity", "none"])),
     ]
@@ -440,7 +463,7 @@ def _reads_reference(i):
             by_key = by_key | ~causal.all(1, keepdim=True)  # 0/0 as soon as one score dwarfs the visible ones
         elif fault == "keys divided by the largest of all":
             by_key = everything & several  # any key can become the largest
-        elif fault == "a trace of every value":
+        elif fault == "a faint trace of every value":
             by_value = everything
         outputs[f"by_key of the attention with '{fault}'"] = by_key
         outputs[f"by_value of the attention with '{fault}'"] = by_value
@@ -471,6 +494,11 @@ reads = Answer(
                 (_SAME, "moved = (attend(Q, *changed) - before).abs() > 1e-9"),
                 (_MARK, "maps[which, :, s] |= moved.any(dim=-1)"),
             ),
+        ),
+        Misconception(
+            "threshold-too-high",
+            "an output counts as moved only from 0.00001 on, so that a faint leak is missed",
+            edits=((_SAME, _SAME.replace("1e-9", "1e-5")),),
         ),
         Misconception(
             "infinity-for-a-value",

@@ -239,6 +239,12 @@ embeddings = Answer(
             ),
         ),
         Misconception(
+            "nothing-guarded",
+            "nothing is checked: id -1 is the last row, and a slice beyond the table's end is cut short without a "
+            "word; one row of it is even added to all tokens",
+            edits=((_GUARD, "if False:"), ("if start < 0 or end > context:", "if False:")),
+        ),
+        Misconception(
             "token-scaled",
             "the token's vector is multiplied by the square root of C, as the first transformer does and GPT-2 does "
             "not",

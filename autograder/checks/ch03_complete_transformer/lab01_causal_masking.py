@@ -39,6 +39,10 @@ causal_mask = Exercise(
 
 def attend(Q, K, V, mask):
     """Attention with a row of zeros where nothing may be seen; it complains about a mask that does not fit."""
+    if K.shape[-2] != V.shape[-2]:
+        raise ValueError(f"attend got {K.shape[-2]} keys and {V.shape[-2]} values")
+    if mask.dtype != torch.bool:
+        raise TypeError(f"attend got a mask of {mask.dtype}: give booleans, True = may be seen")
     if tuple(mask.shape) != (Q.shape[-2], K.shape[-2]):
         raise ValueError(
             f"attend got {Q.shape[-2]} queries and {K.shape[-2]} keys, but a mask of shape {tuple(mask.shape)}"
@@ -133,6 +137,7 @@ def _softmax_cases():
     return [
         Case("two rows to check by hand, the second sees nothing", by_hand),
         Case("a penalty on distance, causal", softmax_inputs(d, [4, 4], slopes(4, 4))),
+        Case("scores in the hundreds", softmax_inputs(d, [3, 4], slopes(3, 4), scale=300.0)),
         Case("one bias for two heads; the second sequence is all padding", softmax_inputs(d, [2, 2, 3, 4], lead)),
     ]
 
@@ -253,8 +258,8 @@ def faulty(fault: str, T: int, S: int):
             return e / e.sum(-1, keepdim=True) @ V
         if fault == "keys divided by the largest of all":
             return attend(Q, K / K.abs().max(), V, seen)
-        if fault == "a trace of every value":
-            return attend(Q, K, V, seen) + 1e-3 * V.mean(0)
+        if fault == "a faint trace of every value":
+            return attend(Q, K, V, seen) + 1e-7 * V.mean(0).tanh()
         return attend(Q, K, V, masks.get(fault, seen))
 
     return run
@@ -270,7 +275,7 @@ def _reads_cases():
         ),
         Case(
             "leaks through keys or values alone",
-            reads_inputs(d, 4, 4, ["masked after softmax", "a trace of every value"]),
+            reads_inputs(d, 4, 4, ["masked after softmax", "a faint trace of every value"]),
         ),
         Case(
             "leaks that sleep",
@@ -303,7 +308,7 @@ FAULTS = (
     "one position ahead",
     "the first query sees the last key",
     "masked after softmax",
-    "a trace of every value",
+    "a faint trace of every value",
     "maximum over hidden keys, too",
     "keys divided by the largest of all",
     "triangle from the top left",
