@@ -37,7 +37,8 @@ def one_pass_many_questions() -> Figure:
     ax.set_yticks(range(6), words)
     ax.xaxis.tick_top()
     ax.xaxis.set_label_position("top")
-    ax.set(xlabel="keys: what may be seen", ylabel="queries", xlim=(-0.6, 8.4))
+    ax.set_xlabel("keys: what may be seen", loc="left", labelpad=8)
+    ax.set(ylabel="queries", xlim=(-0.6, 8.4))
     for t, word in enumerate((*words[1:], "?")):
         arrow(ax, (5.7, t), (6.6, t), color=ORANGE)
         ax.text(6.8, t, word, va="center", color=ORANGE, fontweight="bold")
@@ -89,7 +90,7 @@ def where_the_triangle_begins() -> Figure:
         _cells(ax, mask.numpy(), colour)
         ax.set_xticks(range(S), range(S))
         ax.set_yticks(range(T), range(S - T, S))
-        ax.set(title=title, xlabel="position of the key", ylabel="position of the query")
+        ax.set(title=title, xlabel="position of the key", ylabel="query at")
     return fig
 
 
@@ -103,14 +104,14 @@ def fully_hidden_row() -> Figure:
     lowest = torch.finfo(torch.float32).min
     for name, fill in (("$-10^4$", -1e4), ("$-10^9$", -1e9), ("lowest\nfloat32", lowest)):
         rows[name] = torch.softmax(scores + fill, 0)
-    rows["zeros"] = masks.biased_softmax(scores[None], torch.full((1, 3), float("-inf")))[0]
+    rows["the course:\nzeros"] = masks.biased_softmax(scores[None], torch.full((1, 3), float("-inf")))[0]
     fig, ax = plt.subplots(figsize=(6.8, 3.2))
     for key, colour in enumerate((BLUE, ORANGE, PINK)):
         heights = [float(row[key]) for row in rows.values()]
         bars = ax.bar(np.arange(len(rows)) + 0.27 * (key - 1), heights, 0.25, color=colour, label=f"key {key}")
         ax.bar_label(bars, [f"{h:.2f}" for h in heights], fontsize=9, padding=2)
     ax.set_xticks(range(len(rows)), rows)
-    ax.set(ylabel="weight", ylim=(0, 0.85), xlabel="added to all three scores (float32)")
+    ax.set(ylabel="weight", ylim=(0, 0.85), xlabel="what is added to all three scores (float32)")
     ax.legend(ncols=3, loc="upper right", fontsize=9)
     fig.tight_layout()
     return fig

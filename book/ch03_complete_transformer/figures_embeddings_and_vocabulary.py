@@ -72,8 +72,8 @@ def rows_touched() -> Figure:
     ax.plot(sizes, np.minimum(sizes, V), "--", color=plt.rcParams["text.color"], lw=1, label="one row for each token")
     ax.axhline(V, color=ORANGE, ls=":", lw=2, label=f"the vocabulary, {V:,} words")
     last = f"{touched[-1] / V:.0%} of the rows\nin a batch of {sizes[-1]:,}"
-    ax.annotate(last, (sizes[-1], touched[-1]), xytext=(-8, -34), textcoords="offset points", ha="right", fontsize=10)
-    ax.set(xscale="log", yscale="log", xlabel="tokens in the batch", ylabel="rows of the table")
+    ax.annotate(last, (sizes[-1], touched[-1]), xytext=(0, -62), textcoords="offset points", ha="right", fontsize=10)
+    ax.set(xscale="log", yscale="log", xlabel="tokens in the batch", ylabel="rows of the table", ylim=(30, 9 * V))
     ax.legend(fontsize=9, loc="upper left")
     fig.tight_layout()
     return fig
