@@ -435,7 +435,10 @@ def _reads_hidden(seed):
             "values of one number", reads_inputs(d, 4, 4, ["a faint trace of every value", "masked after softmax"], E=1)
         ),
         Case("the first sees the last", reads_inputs(d, 5, 5, ["the first query sees the last key", "no mask"])),
-        Case("a number in place of infinity", reads_inputs(d, 4, 4, ["-8 in place of minus infinity", "none"])),
+        Case(
+            "a number in place of infinity",
+            reads_inputs(d, 4, 4, ["-8 in place of minus infinity", "noise as small as rounding"]),
+        ),
     ]
 
 
@@ -499,6 +502,11 @@ reads = Answer(
             "threshold-too-high",
             "an output counts as moved only from 0.00001 on, so that a faint leak is missed",
             edits=((_SAME, _SAME.replace("1e-9", "1e-5")),),
+        ),
+        Misconception(
+            "no-tolerance",
+            "any difference counts, even one as small as rounding",
+            edits=((_SAME, _SAME.replace("1e-9", "0")),),
         ),
         Misconception(
             "infinity-for-a-value",

@@ -260,6 +260,8 @@ def faulty(fault: str, T: int, S: int):
             return attend(Q, K / K.abs().max(), V, seen)
         if fault == "a faint trace of every value":
             return attend(Q, K, V, seen) + 1e-7 * V.mean(0).tanh()
+        if fault == "noise as small as rounding":
+            return attend(Q, K, V, seen) + 1e-12 * V.mean(0).tanh()
         return attend(Q, K, V, masks.get(fault, seen))
 
     return run
@@ -268,7 +270,7 @@ def faulty(fault: str, T: int, S: int):
 def _reads_cases():
     d = Draw(3103)
     return [
-        Case("none, and no mask at all", reads_inputs(d, 4, 4, ["none", "no mask"])),
+        Case("none, and no mask at all", reads_inputs(d, 4, 4, ["none", "no mask", "noise as small as rounding"])),
         Case(
             "leaks through the mask",
             reads_inputs(d, 4, 4, ["one position ahead", "the first query sees the last key"]),
@@ -314,6 +316,7 @@ FAULTS = (
     "triangle from the top left",
     "-8 in place of minus infinity",
     "not itself",
+    "noise as small as rounding",
 )
 reads = Exercise(
     name="reads",

@@ -546,7 +546,7 @@ for column, (name, suspect) in enumerate(suspects.items()):
     for ax, found, road in zip(axes[:, column], instrument(suspect, Q, K, V), ("key", "value")):
         heatmap(ax, found.numpy(), [""] * N, [""] * N)
         edge = np.repeat(np.arange(N + 1) - 0.5, 2)
-        ax.plot(edge[1:] + 1, edge[:-1], color=RED, linewidth=2)  # right of cell (t, t), then below the next
+        ax.plot(edge[:-1] + 1, edge[1:], color=RED, linewidth=2)  # right of cell (t, t), then below the next
         ax.set(title=name if road == "key" else "", xlim=(-0.5, N - 0.5), ylim=(N - 0.5, -0.5), xticks=[], yticks=[])
         ax.set(xlabel=f"{road} s", ylabel="output t" if column == 0 else "", aspect="equal")
 plt.show()
@@ -555,8 +555,8 @@ plt.show()
 # **Which suspects leak through keys alone? Which one gives A's outputs to the last digit, and is wrong all the same?**
 # B masks after softmax: hidden keys are still in the sum below, and the rows no longer sum to one. C adds $-20$ in place
 # of $-\infty$. D takes the maximum over hidden keys, too: a hidden key that is large enough turns a whole row into 0/0.
-# E rounds its keys to 255 steps between the smallest and the largest key *of all positions*, as a hasty quantizer does:
-# the future chooses the size of the step. None of the five changes a single shape.
+# E rounds its keys to steps whose size is set by the largest entry *of all positions*, as a hasty quantizer does: the
+# future chooses the step. None of them changes a single shape.
 #
 # And why does output 0 of the honest A not read key 0? It has only one key to look at, whose weight is one whatever the
 # key says.
