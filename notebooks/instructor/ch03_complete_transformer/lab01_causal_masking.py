@@ -213,8 +213,8 @@ plt.show()
 
 # %% [markdown]
 # **Which share of one call's work is thrown away, and where does the time stop following the count?** Small pieces
-# waste fewer scores and make more calls. FlashAttention makes this choice inside one kernel: it skips whole tiles above
-# the diagonal [@dao2022].
+# waste fewer scores and make more calls. FlashAttention works on such pieces inside one kernel [@dao2022]: a tile that
+# lies above the diagonal need not be touched at all.
 
 # %% [markdown]
 # ## Step 3. Minus infinity, and what others take for it
@@ -245,8 +245,8 @@ for dtype in (torch.float32, torch.bfloat16, torch.float16):
         print(f"{str(dtype)[6:]:<10}{fill:>14.4g}   {leak:<14.3g}{rows[0]:<26}{rows[1]}")
 
 # %% [markdown]
-# Go through the third column for `float32`. **Which number hides nothing at all in it, and which make an average of
-# all hidden keys?** Adding $-10^4$ to every score changes no difference, so softmax gives what it would have given
+# Go through the third column for `float32`. **Which numbers hide nothing at all in it, and which make an average
+# of all hidden keys?** Adding $-10^4$ to every score changes no difference, so softmax gives what it would have given
 # without a mask. Near $10^9$ float32 numbers are 64 apart: the scores are rounded away, and the row becomes an average.
 # In float16 $-10^9$ *is* $-\infty$. And the most negative number, added twice, is $-\infty$ in every format.
 #
