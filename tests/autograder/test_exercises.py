@@ -79,6 +79,7 @@ FORBIDDEN_CALLS = {
     # How a learner would reach for each, given any inputs at all.
     "softmax": lambda: torch.softmax(torch.ones(2), 0),
     "log_softmax": lambda: torch.nn.functional.log_softmax(torch.ones(2), 0),
+    "safe_softmax": lambda: torch._safe_softmax(torch.ones(2), 0),
     "softmin": lambda: torch.nn.functional.softmin(torch.ones(2), 0),
     "entr": lambda: torch.special.entr(torch.ones(2)),
     "scaled_dot_product_attention": lambda: torch.nn.functional.scaled_dot_product_attention(
@@ -87,6 +88,7 @@ FORBIDDEN_CALLS = {
     "gelu": lambda: torch.nn.functional.gelu(torch.ones(2)),
     "cross_entropy": lambda: torch.nn.functional.cross_entropy(torch.ones(1, 2), torch.tensor([0])),
     "nll_loss": lambda: torch.nn.functional.nll_loss(torch.ones(1, 2), torch.tensor([0])),
+    "embedding": lambda: torch.nn.functional.embedding(torch.tensor([0]), torch.ones(1, 2)),
     "as_strided": lambda: torch.ones(2).as_strided((1,), (1,)),
     "unfold": lambda: torch.ones(2).unfold(0, 1, 1),
     "numpy": lambda: torch.ones(2).numpy(),
