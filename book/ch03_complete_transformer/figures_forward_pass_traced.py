@@ -193,7 +193,7 @@ def last_position_stream() -> Figure:
     rows = torch.stack([x[0, -1] for x in stream]).numpy()  # (L + 1, C)
     fig, (left, right) = plt.subplots(1, 2, figsize=(9.4, 3.4), width_ratios=(1.5, 1), layout="constrained")
     bound = np.quantile(np.abs(rows), 0.99)
-    image = left.imshow(rows, aspect="auto", cmap="RdBu_r", vmin=-bound, vmax=bound)
+    image = left.imshow(rows, aspect="auto", cmap="RdBu_r", vmin=-bound, vmax=bound, interpolation="nearest")
     left.set_yticks(range(L + 1), ["embedding", *(f"after block {n}" for n in range(L))])
     left.set(xlabel="channel", title="the last position's vector")
     left.spines[:].set_visible(False)
@@ -209,6 +209,7 @@ def last_position_stream() -> Figure:
         right.bar(np.arange(L) + shift, values, 0.25, color=colour, hatch=hatch, label=label)
     right.set_xticks(range(L))
     right.set(xlabel="block", ylabel="norm of the vector", title="who writes how much")
+    right.set_ylim(0, 1.4 * max(max(values) for values in sizes.values()))  # room for the legend
     right.legend(fontsize=9)
     return fig
 

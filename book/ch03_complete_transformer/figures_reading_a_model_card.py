@@ -164,6 +164,11 @@ def size(bytes_: int) -> str:
     return f"{bytes_} B"
 
 
+def count(parameters: int) -> str:
+    """Parameters as a reader wants them: "124 million", "8.03 billion"."""
+    return f"{parameters / 1e9:.3g} billion" if parameters >= 10**9 else f"{parameters / 1e6:.3g} million"
+
+
 def card_rows() -> list[str]:
     """The page's table of derived numbers, a Markdown row for each model."""
     rows = []
@@ -189,9 +194,7 @@ def where_the_parameters_are() -> Figure:
         shares = np.array([getattr(derived(c), part) / derived(c).parameters for c in models.values()])
         ax.barh(range(len(models)), shares, left=start, color=colour, hatch=hatch, label=part.replace("_", "-"))
         start += shares
-    ax.set_yticks(
-        range(len(models)), [f"{n}\n{derived(c).parameters / 1e6:,.3g} M" for n, c in models.items()], fontsize=9
-    )
+    ax.set_yticks(range(len(models)), [f"{n}\n{count(derived(c).parameters)}" for n, c in models.items()], fontsize=9)
     ax.invert_yaxis()
     ax.set(xlabel="share of the parameters", xlim=(0, 1))
     ax.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize=9)

@@ -96,9 +96,10 @@ def _encoder_reference(i):
     leaves = {name: value.double().clone().requires_grad_() for name, value in i["state"].items()}
     states = _encoder_formula(leaves, i)
     outputs = {depth_name(n): x for n, x in enumerate(states)}
-    grads = torch.autograd.grad(states[-1], list(leaves.values()), i["upstream"].double(), allow_unused=True)
-    for (name, leaf), grad in zip(leaves.items(), grads, strict=True):
-        outputs[f"gradient of {name}"] = torch.zeros_like(leaf) if grad is None else grad
+    if i["upstream"] is not None:
+        grads = torch.autograd.grad(states[-1], list(leaves.values()), i["upstream"].double(), allow_unused=True)
+        for (name, leaf), grad in zip(leaves.items(), grads, strict=True):
+            outputs[f"gradient of {name}"] = torch.zeros_like(leaf) if grad is None else grad
     return {
         "tensors that came back": len(states),
         **{name: value.detach().to(dtype) for name, value in outputs.items()},
@@ -127,7 +128,7 @@ encoder = Answer(
         ),
         Misconception(
             "queries-hidden",
-            "padded positions are kept from looking, but all others still look at them: the mask hides queries, not keys",
+            "padded positions are kept from looking, and all others look at them: the mask hides queries, not keys",
             edits=((_MASK, "None if real is None else real[:, None, :, None]"),),
         ),
         Misconception(
