@@ -121,28 +121,25 @@ def over_distance() -> Figure:
 
 
 def saturated() -> Figure:
-    """Norms of attention's gradients as its scores grow, both axes logarithmic. The values' gradient stays level.
-    The queries' gradient is level up to a standard deviation of about 2, falls after that, and is down to a few
-    percent of its start at 32 and falls ever more steeply.
+    """Norms of attention's gradients as its scores grow, both axes logarithmic. The values' gradient rises and then stays
+    level. The gradient of the median query is level up to a standard deviation of about 2 and falls after that, ever more
+    steeply. A dotted line at 8 marks a head of width 64 without its scale.
     """
-    factors = 2.0 ** np.arange(-2, 9)
+    factors = 2.0 ** np.arange(-2, 7)
+    torch.manual_seed(0)
+    Q, K, V, up = (torch.randn(60, 32, 64, dtype=torch.float64) for _ in range(4))
     found = []
     for k in factors:
-        sizes = []
-        for seed in range(40):
-            torch.manual_seed(seed)
-            Q, K, V, up = (torch.randn(32, 64, dtype=torch.float64) for _ in range(4))
-            dQ, _, dV = attention_gradients(k * Q, K, V, up)
-            sizes.append([dQ.norm().item(), dV.norm().item()])
-        found.append(np.median(sizes, axis=0))
-    norms = np.array(found)
+        dQ, _, dV = attention_gradients(k * Q, K, V, up)
+        found.append([dQ.norm(dim=-1).median().item(), dV.norm(dim=-1).square().mean().sqrt().item()])
+    sizes = np.array(found)
     fig, ax = plt.subplots(figsize=(6.4, 3.6))
-    ax.plot(factors, norms[:, 0], "o-", color=BLUE, lw=2, label="queries: which key to pick")
-    ax.plot(factors, norms[:, 1], "s--", color=ORANGE, lw=2, label="values: what it hands over")
+    ax.plot(factors, sizes[:, 0], "o-", color=BLUE, lw=2, label="median query: which key to pick")
+    ax.plot(factors, sizes[:, 1], "s--", color=ORANGE, lw=2, label="values: what it hands over")
     ax.axvline(8, color=ink(), lw=1, ls=":")
-    ax.text(8.6, norms[:, 1].max() * 1.6, "no 1/√D, D = 64", fontsize=10)
+    ax.text(8.8, sizes[:, 1].max() * 1.8, "no 1/√D, D = 64", fontsize=10)
     ax.set(xscale="log", yscale="log", xlabel="standard deviation of the scores", ylabel="norm of the gradient")
-    ax.set_ylim(None, norms[:, 1].max() * 4)
+    ax.set_ylim(1e-6, sizes[:, 1].max() * 6)
     ax.legend(loc="lower left")
     fig.tight_layout()
     return fig
@@ -151,7 +148,7 @@ def saturated() -> Figure:
 def best_step() -> Figure:
     """Relative error of the central difference of exp at 1 over the step h, both axes logarithmic, in float32 and
     float64: two valleys. Right of the bottom the error falls with the square of h; left of it rounding rises as h
-    falls. The bottom is near 1e-5 at h of about 1e-2 in float32, and near 1e-11 at about 1e-5 in float64.
+    falls. The bottom is near 1e-6 at h of some 1e-3 in float32, and near 1e-11 at about 1e-5 in float64.
     """
     steps = 10.0 ** np.arange(-12, 0.1, 0.25)
     fig, ax = plt.subplots(figsize=(6.4, 3.6))

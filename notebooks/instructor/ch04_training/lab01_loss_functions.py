@@ -62,7 +62,7 @@ torch.set_num_threads(1)  # tensors this small: a second thread waits more than 
 model = shipped().requires_grad_(False)
 T = model.sizes.context
 held_out = torch.tensor(list(shakespeare("validation").encode()))
-ids, targets = windows(held_out[: 64 * T + 1], T)  # both (B, T) = (64, 128)
+ids, targets = windows(held_out[: 256 * T + 1], T)  # both (B, T) = (256, 128)
 logits = model(ids)  # (B, T, V)
 
 START, SHOWN = 60, 60
@@ -147,7 +147,7 @@ def token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
 check("ch04/lab01/token_losses", token_losses)
 
 # %% [markdown]
-# **Look at it.** The mean loss over 64 windows of held-out text, taken apart in two ways: by the position in the window,
+# **Look at it.** The mean loss over 256 windows of held-out text, taken apart in two ways: by the position in the window,
 # and by the place of the byte in its word.
 
 # %% tags=["look"]
@@ -353,7 +353,7 @@ def padded(sequences, length):
 
 
 ONE_BYTE = torch.ones(256, dtype=torch.int64)
-each = losses_of(logits, targets)
+each = losses_of(logits, targets)[:64]
 whole = [(each[n : n + 16], targets[n : n + 16]) for n in range(0, 64, 16)]
 cut = [(l[: 8 + 15 * (n % 9)], t[: 8 + 15 * (n % 9)]) for n, (l, t) in enumerate(zip(each, targets))]  # of many lengths
 ragged = [padded(cut[n : n + 20], T) for n in range(0, 64, 20)]  # the last batch holds 4

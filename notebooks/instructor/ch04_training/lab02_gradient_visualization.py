@@ -53,26 +53,28 @@ torch.set_num_threads(1)  # tensors this small: a second thread waits more than 
 DEPTH, C = 30, 128
 
 
-def default_stack(activation):
+def gradients_by_depth(activation):
+    """Norms of the gradient at each depth, before the first layer and after each, relative to the top: (DEPTH + 1,)."""
     torch.manual_seed(0)
-    return nn.Sequential(*(nn.Sequential(nn.Linear(C, C, bias=False), activation()) for _ in range(DEPTH)))
+    stream = [torch.randn(64, C, requires_grad=True)]
+    for _ in range(DEPTH):
+        stream.append(activation(nn.Linear(C, C)(stream[-1])))
+    gradients = torch.autograd.grad(stream[-1], stream, torch.randn(64, C))
+    return [(g.norm() / gradients[-1].norm()).item() for g in gradients]
 
 
 fig, ax = plt.subplots(figsize=(6.5, 3.4))
-for activation, line in ((nn.Tanh, "-"), (nn.ReLU, "--"), (nn.Sigmoid, ":")):
-    stack = default_stack(activation)
-    stack(torch.randn(64, C)).backward(torch.randn(64, C))
-    sizes = [layer[0].weight.grad.norm().item() for layer in stack]
-    ax.plot(range(1, DEPTH + 1), sizes, line, label=activation.__name__)
-    print(f"{activation.__name__:<8} first layer / last layer: {sizes[0] / sizes[-1]:.0e}")
-ax.set(yscale="log", xlabel="layer (1 = next to the input)", ylabel="norm of the weights' gradient")
+for activation, line in ((torch.tanh, "-"), (torch.relu, "--"), (torch.sigmoid, ":")):
+    sizes = gradients_by_depth(activation)
+    ax.plot(sizes, line, label=activation.__name__)
+    print(f"{activation.__name__:<8} at the input / at the top: {sizes[0]:.0e}, a factor of {sizes[0] ** (1 / DEPTH):.2f} a layer")
+ax.set(yscale="log", xlabel="depth (0 = input, 30 = top)", ylabel="norm of the gradient, relative to the top")
 ax.legend()
 plt.show()
 
 # %% [markdown]
-# **By what factor does a gradient shrink from layer to layer in each curve?** The straight lines say that it is always the
-# same factor. Thirty times the same factor is either nearly nothing, or far too much, or one. This lab is about the
-# factor.
+# **What would each curve look like with three hundred layers?** The straight lines say that every layer takes the same
+# factor. Thirty times the same factor is either nearly nothing, or far too much, or one. This lab is about the factor.
 #
 # Letters: `B` batch, `T` queries, `S` keys, `C` width, `D` head width, `L` layers.
 
@@ -165,8 +167,9 @@ plt.show()
 
 # %% [markdown]
 # **For which of the plain stacks do both curves stay near 1?** Only where the two gains agree. For tanh no gain keeps both:
-# the forward one makes gradients grow, the backward one lets the signal shrink. That is one reason for the ReLU's success,
-# and none of it matters in the fourth stack. There the copy carries signal and gradient past every layer.
+# the forward one makes gradients grow, the backward one lets the signal shrink. GELU has one more trouble: its gain is right
+# for signals of size 1 alone, and a signal that has drifted a little drifts on. None of it matters in the fourth stack. There
+# the copy carries signal and gradient past every layer.
 #
 # **Is it enough that the size is right?** The size is a mean over all directions. The gradient at layer 0 is the gradient at
 # the top times a product of Jacobians, $\delta_0 = J_1^\top J_2^\top \cdots J_L^\top \delta_L$. The singular values of the
@@ -368,24 +371,21 @@ check("ch04/lab02/attention_gradients", attention_gradients)
 backward_of = earlier("ch04/lab02/attention_gradients", attention_gradients, course.attention_gradients)
 
 
-def median_norms(factor, T=32, D=64, draws=60):
-    """Median norms of dQ, dK and dV over random draws; queries times `factor`."""
-    found = []
-    for seed in range(draws):
-        torch.manual_seed(seed)
-        Q, K, V, up = (torch.randn(T, D, dtype=torch.float64) for _ in range(4))
-        dQ, _, dV = backward_of(factor * Q, K, V, up)
-        found.append([dQ.norm().item(), dV.norm().item()])
-    return np.median(found, axis=0)
+def sizes_at(factor, T=32, D=64, draws=60):
+    """The norm of dQ at the median query, and of dV over all keys (root mean square); queries times `factor`."""
+    torch.manual_seed(0)
+    Q, K, V, up = (torch.randn(draws, T, D, dtype=torch.float64) for _ in range(4))
+    dQ, _, dV = backward_of(factor * Q, K, V, up)
+    return [dQ.norm(dim=-1).median().item(), dV.norm(dim=-1).square().mean().sqrt().item()]
 
 
-factors = 2.0 ** np.arange(-2, 9)
-norms = np.array([median_norms(k) for k in factors])
+factors = 2.0 ** np.arange(-2, 7)
+sizes = np.array([sizes_at(k) for k in factors])
 fig, ax = plt.subplots(figsize=(6.5, 3.4))
-ax.plot(factors, norms[:, 0], "o-", color=BLUE, label="dQ, through the softmax")
-ax.plot(factors, norms[:, 1], "s--", color=ORANGE, label="dV, past it")
+ax.plot(factors, sizes[:, 0], "o-", color=BLUE, label="dQ, through the softmax:\nthe median query")
+ax.plot(factors, sizes[:, 1], "s--", color=ORANGE, label="dV, past it")
 ax.axvline(8, color="gray", linestyle=":", label="no factor 1/√D, at D = 64")
-ax.set(xscale="log", yscale="log", xlabel="standard deviation of the scores", ylabel="norm of the gradient")
+ax.set(xscale="log", yscale="log", ylim=(1e-6, 30), xlabel="standard deviation of the scores", ylabel="norm of the gradient")
 ax.legend(loc="center left", bbox_to_anchor=(1, 0.5))
 plt.show()
 
