@@ -58,9 +58,9 @@ def two_gains() -> Figure:
 
 def directions_lost() -> Figure:
     """Singular values of products of 1, 4 and 16 random matrices of width 128, largest first, on a logarithmic
-    axis. One matrix: from 2 down to near 0. Sixteen: from above 5 in a steep line down to below a millionth at the
-    middle of the axis. Beside it residual layers: the sixteen-layer line stays between 5 and a tenth for nearly
-    all directions.
+    axis. One matrix: from 2 slowly down to near 0. Sixteen: from above 6 in a steep line to below a hundredth
+    in the middle of the axis, and far below that at its end. Beside it residual layers: the sixteen-layer line
+    stays between 5 and a tenth for nearly all directions.
     """
     width = 128
     fig, axes = plt.subplots(1, 2, figsize=(6.8, 3.6), sharey=True)
@@ -96,9 +96,9 @@ def _reach(layer, T: int = 48, C: int = 64, draws: int = 12) -> Tensor:
 
 
 def over_distance() -> Figure:
-    """Gradient from the last output to inputs further and further back, relative to the nearest, on a logarithmic
-    axis. A recurrent network falls in a straight line, below a thousandth after a dozen steps. Attention stays
-    level from distance 0 to the end.
+    """Gradient from the last output to inputs further and further back, relative to the nearest, on a
+    logarithmic axis. A recurrent network falls in a straight line, below a thousandth after a dozen steps.
+    Attention falls to a third at distance 1 and stays level from there to the end.
     """
 
     def recurrent(C: int):
@@ -121,9 +121,9 @@ def over_distance() -> Figure:
 
 
 def saturated() -> Figure:
-    """Norms of attention's gradients as its scores grow, both axes logarithmic. The values' gradient rises and then stays
-    level. The gradient of the median query is level up to a standard deviation of about 2 and falls after that, ever more
-    steeply. A dotted line at 8 marks a head of width 64 without its scale.
+    """Norms of attention's gradients as its scores grow, both axes logarithmic. The values' gradient rises and
+    then stays level. The gradient of the median query is level up to a standard deviation of about 4 and falls
+    after that, ever more steeply. A dotted line at 8 marks a head of width 64 without its scale.
     """
     factors = 2.0 ** np.arange(-2, 7)
     torch.manual_seed(0)

@@ -91,6 +91,11 @@ token_losses = Answer(
             ),
         ),
         Misconception(
+            "clipped",
+            "the logits are clipped so that no exponential overflows: larger ones lose what tells them apart",
+            edits=((_SHIFT, "shifted = wide.clamp(-80, 80)"),),
+        ),
+        Misconception(
             "no-maximum",
             "the exponentials are taken of the logits as they are, which overflows from 88.7 on",
             edits=((_SHIFT, "shifted = wide"),),
@@ -279,6 +284,11 @@ loss_gradient = Answer(
             "wrong-axis",
             "the softmax runs over the positions instead of the vocabulary",
             edits=((_SLOPE, "slope = torch.softmax(wide, dim=max(wide.ndim - 2, 0))"),),
+        ),
+        Misconception(
+            "in-16-bits",
+            "the probabilities are computed in 16 bits where the logits have 16, and not in float32",
+            edits=(("wide = logits.to(torch.promote_types(logits.dtype, torch.float32))", "wide = logits"),),
         ),
         Misconception(
             "wide-returned",
@@ -552,6 +562,27 @@ report = Answer(
             edits=((_FOUND, '{"loss": loss, "perplexity": 2**loss, "bits per byte": nats / math.log(2) / text}'),),
         ),
         Misconception(
+            "nothing-raises",
+            "nothing was counted and is divided by all the same, which raises an error",
+            edits=(("    if not tokens:", "    if tokens is None:"),),
+        ),
+        Misconception(
+            "mean-of-the-batches-lengths",
+            "the bytes a token are averaged over the batches, instead of all bytes being summed",
+            edits=(
+                (_FIRST, "nats, tokens, text, lengths = 0.0, 0, 0, []"),
+                (
+                    _ADD,
+                    f"{_ADD}\n        lengths += [bytes_of[targets[counted]].double().mean().item()] "
+                    "if counted.any() else []",
+                ),
+                (
+                    _FOUND,
+                    _FOUND.replace("nats / math.log(2) / text", "loss / math.log(2) / (sum(lengths) / len(lengths))"),
+                ),
+            ),
+        ),
+        Misconception(
             "nothing-is-zero",
             "0 is reported where nothing was counted: the best loss that there is",
             edits=(
@@ -642,6 +673,21 @@ chunked_losses = Answer(
                 (_FOLD, "total = total + logits.exp().sum(dim=-1)"),
                 ("total - picked", "total.log() - picked"),
             ),
+        ),
+        Misconception(
+            "sum-not-rescaled",
+            "each piece's sum is taken relative to the largest logit so far, and the running sum is not rescaled when that "
+            "rises",
+            code="def chunked_losses(x, W, targets, chunk):\n"
+            "    top, total = x.new_full((len(x),), -math.inf), x.new_zeros(len(x))\n"
+            "    picked = x.new_zeros(len(x))\n"
+            "    for start in range(0, len(W), chunk):\n"
+            "        logits = x @ W[start : start + chunk].T\n"
+            "        top = torch.maximum(top, logits.amax(dim=-1))\n"
+            "        total = total + (logits - top[:, None]).exp().sum(dim=-1)\n"
+            "        here = (targets >= start) & (targets < start + chunk)\n"
+            "        picked[here] = logits[here, targets[here] - start]\n"
+            "    return torch.where(targets != IGNORED, top + total.log() - picked, 0.0)\n",
         ),
         Misconception(
             "narrow-piece-dropped",

@@ -41,6 +41,7 @@ from source.data_pipeline.targets import windows
 from source.models.gpt import GPT, shipped
 from source.plots import BLUE, GREEN, ORANGE, PINK, RED
 from source.training import gradients as course
+from source.training.wrong_backwards import FAULTS, with_backward
 
 # %% [markdown]
 # ## A question first
@@ -515,54 +516,9 @@ check("ch04/lab02/wrong_gradients", wrong_gradients)
 
 # %% tags=["look"]
 find_wrong = earlier("ch04/lab02/wrong_gradients", wrong_gradients, course.wrong_gradients)
-
-
-def with_backward(backward):
-    """attention as a function of Q, K, V whose backward pass is the given function."""
-
-    class Attention(torch.autograd.Function):
-        @staticmethod
-        def forward(ctx, Q, K, V):
-            ctx.save_for_backward(Q, K, V)
-            return attention(Q, K, V)[0]
-
-        @staticmethod
-        def backward(ctx, upstream):
-            return backward(*ctx.saved_tensors, upstream)
-
-    return Attention.apply
-
-
-def no_row_sum(Q, K, V, up):
-    P = attention(Q, K, V)[1]
-    dS = P * (up @ V.T) / math.sqrt(Q.shape[-1])
-    return dS @ K, dS.T @ Q, P.T @ up
-
-
-def diagonal_only(Q, K, V, up):
-    P = attention(Q, K, V)[1]
-    dS = P * (1 - P) * (up @ V.T) / math.sqrt(Q.shape[-1])
-    return dS @ K, dS.T @ Q, P.T @ up
-
-
-def scale_once(Q, K, V, up):
-    dQ, dK, dV = backward_of(Q, K, V, up)
-    return dQ, dK * math.sqrt(Q.shape[-1]), dV
-
-
-def ones_for_upstream(Q, K, V, up):
-    return backward_of(Q, K, V, torch.ones_like(up))
-
-
 torch.manual_seed(0)
 Q, K, V = torch.randn(5, 4).double(), torch.randn(6, 4).double(), torch.randn(6, 3).double()
-suspects = {
-    "step 3": backward_of,
-    "softmax without its row sum": no_row_sum,
-    "softmax by its diagonal": diagonal_only,
-    "scale left out of dK": scale_once,
-    "upstream gradient ignored": ones_for_upstream,
-}
+suspects = {"step 3": backward_of, **FAULTS}
 print(f"{'':<32}{'wrong':<14}angle to the right gradient of Q (cosine)")
 up = torch.randn(5, 3).double()
 for name, backward in suspects.items():
