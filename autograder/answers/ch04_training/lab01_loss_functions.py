@@ -676,8 +676,8 @@ chunked_losses = Answer(
         ),
         Misconception(
             "sum-not-rescaled",
-            "each piece's sum is taken relative to the largest logit so far, and the running sum is not rescaled when that "
-            "rises",
+            "each piece's sum is taken relative to the largest logit so far, and the running sum is not rescaled when "
+            "that rises",
             code="def chunked_losses(x, W, targets, chunk):\n"
             "    top, total = x.new_full((len(x),), -math.inf), x.new_zeros(len(x))\n"
             "    picked = x.new_zeros(len(x))\n"

@@ -97,16 +97,17 @@ def as_written(x, y):
     return -(x.exp() / x.exp().sum())[y].log()
 
 
-print(f"{'logits':>22}  {'as written, float32':>20}  {'true loss':>10}")
-for k in (1, 10, 44, 60, 100):
-    x = k * torch.tensor([2.0, 1.0, 0.0])
-    print(f"{x.tolist()!s:>22}  {as_written(x, 2).item():>20.6g}  {F.cross_entropy(x.double(), torch.tensor(2)).item():>10.6g}")
+print(f"{'logits':>22}{'target':>8}{'as written, float32':>22}{'true loss':>12}")
+for k, y in ((1, 2), (40, 2), (60, 2), (100, 0)):
+    x = k * torch.tensor([1.0, 0.0, -1.0])
+    right = F.cross_entropy(x.double(), torch.tensor(y)).item()
+    print(f"{x.tolist()!s:>22}{y:>8}{as_written(x, y).item():>22.6g}{right:>12.6g}")
 
 # %% [markdown]
-# **Two different failures: which is which?** Above 88.7, $e^x$ is infinite in float32. Before that, a probability below
-# $10^{-45}$ becomes 0 and its logarithm infinite: the model was wrong and certain, the loss should be about 120, and one
-# such token makes the whole batch's loss infinite. Lab 1.1's stable softmax cures the first failure only. For both, never
-# form the probability:
+# **Two different failures: which is which?** In the third row the probability is $e^{-120}$. Below $10^{-45}$ float32 has only
+# 0, and the logarithm of 0 is infinite: one such token, and the whole batch's loss is infinite. In the fourth row the model is
+# right, but $e^x$ is infinite in float32 from 88.7 on, and infinity by infinity is NaN. Lab 1.1's stable softmax cures only
+# the second. For both, never form the probability:
 #
 # $$\ell = \Bigl(m + \log \sum_v e^{x_v - m}\Bigr) - x_y \qquad m = \max_v x_v$$
 #
@@ -130,9 +131,9 @@ def token_losses(logits: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
     logits: (..., V), any floating dtype. targets: (...), int64. Returns (...), in float32, or in float64 for float64
     logits. Gradients flow through it.
 
-    >>> logits = torch.tensor([[0.0, 0.0], [0.0, 1000.0], [5.0, 7.0]])
-    >>> token_losses(logits, torch.tensor([0, 0, -100]))                    # log 2, 1000, ignored
-    tensor([   0.6931, 1000.0000,    0.0000])
+    >>> logits = torch.tensor([[0.0, 0.0], [0.0, 200.0], [5.0, 7.0]])
+    >>> token_losses(logits, torch.tensor([0, 0, -100]))                    # log 2, 200, ignored
+    tensor([  0.6931, 200.0000,   0.0000])
     """
     ### BEGIN SOLUTION
     wide = logits.to(torch.promote_types(logits.dtype, torch.float32))
@@ -161,7 +162,7 @@ places = torch.tensor(places).view_as(targets)
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2), layout="constrained")
 left.plot(each.mean(dim=0), color=BLUE)
 left.axhline(each.mean(), color="gray", linestyle="--", label="mean")
-left.set(xlabel="position in the window (bytes seen before it)", ylabel="loss (nats a byte)", ylim=(0, None))
+left.set(xlabel="position in the window", ylabel="loss (nats a byte)", ylim=(0, None))
 left.legend()
 shown = range(9)
 right.bar(shown, [each[places == n].mean() for n in shown], color=[ORANGE] + [BLUE] * 8)

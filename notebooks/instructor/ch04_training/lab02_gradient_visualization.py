@@ -57,10 +57,10 @@ DEPTH, C = 30, 128
 def gradients_by_depth(activation):
     """Norms of the gradient at each depth, before the first layer and after each, relative to the top: (DEPTH + 1,)."""
     torch.manual_seed(0)
-    stream = [torch.randn(64, C, requires_grad=True)]
+    stream = [torch.randn(64, C, dtype=torch.float64, requires_grad=True)]  # in float32 the sigmoid's would be 0
     for _ in range(DEPTH):
-        stream.append(activation(nn.Linear(C, C)(stream[-1])))
-    gradients = torch.autograd.grad(stream[-1], stream, torch.randn(64, C))
+        stream.append(activation(nn.Linear(C, C, dtype=torch.float64)(stream[-1])))
+    gradients = torch.autograd.grad(stream[-1], stream, torch.randn(64, C, dtype=torch.float64))
     return [(g.norm() / gradients[-1].norm()).item() for g in gradients]
 
 
