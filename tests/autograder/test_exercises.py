@@ -80,6 +80,8 @@ FORBIDDEN_CALLS = {
     "softmax": lambda: torch.softmax(torch.ones(2), 0),
     "log_softmax": lambda: torch.nn.functional.log_softmax(torch.ones(2), 0),
     "safe_softmax": lambda: torch._safe_softmax(torch.ones(2), 0),
+    "logsumexp": lambda: torch.logsumexp(torch.ones(2), 0),
+    "logcumsumexp": lambda: torch.ones(2).logcumsumexp(0),
     "softmin": lambda: torch.nn.functional.softmin(torch.ones(2), 0),
     "entr": lambda: torch.special.entr(torch.ones(2)),
     "scaled_dot_product_attention": lambda: torch.nn.functional.scaled_dot_product_attention(
