@@ -1,4 +1,4 @@
-"""A small translation task: English-like sentences and their translation into Kelu, a made-up language. No outside data.
+"""A translation task: English-like sentences and their translation into Kelu, a made-up language. No outside data.
 
 Everything is drawn from a grammar by a seed, the same on every platform, with the true alignment of the words.
 

@@ -29,7 +29,7 @@ def _cells(ax, rows: tuple[str, ...], columns: tuple[str, ...], colour_of) -> No
     ax.spines[:].set_visible(False)
 
 
-def who_sees_whom() -> Figure:
+def seen_in_three_architectures() -> Figure:
     """Three grids, rows looking at columns. Encoder: all sixteen squares of four words are filled. Decoder: the lower
     triangle is. Encoder-decoder, four source words and then four target words: source rows see all source columns and
     no target; target rows see all source columns, in another colour, and of the target columns the lower triangle.
@@ -135,7 +135,7 @@ def objectives() -> Figure:
     return fig
 
 
-def cost(C: int = 768, L: int = 12, S: int = 400, T: int = 100) -> dict[str, tuple[float, float]]:
+def _cost(C: int = 768, L: int = 12, S: int = 400, T: int = 100) -> dict[str, tuple[float, float]]:
     """Parameters and multiply-adds of one text, embeddings and scores left out, in units of 1.
 
     A block's matrices: 4 C² for an attention, 8 C² for the feed-forward network. Cross-attention's keys and values are
@@ -154,7 +154,7 @@ def parameters_and_cost() -> Figure:
     85, 170 and 198 million. Multiply-adds for 400 source and 100 target tokens: 42, 85 and 50 thousand million. The
     encoder-decoder has the most weights and costs little more than the small decoder.
     """
-    found = cost()
+    found = _cost()
     names = [name.replace(", ", ",\n") for name in found]
     fig, axes = plt.subplots(1, 2, figsize=(9.2, 3.0), sharey=True)
     for ax, values, label, colour in (

@@ -19,8 +19,7 @@ from autograder.exercise import Answer, Case, Misconception
 
 def _attended(x, context, state, H, seen, bias, prefix=""):
     """T5's attention in einsums, a head at a time; softmax written out. seen: bool (B, H, T, S)."""
-    B, T, C = x.shape
-    D = C // H
+    D = x.shape[-1] // H
     out, weights = 0.0, []
     for h in range(H):
         mine = slice(h * D, (h + 1) * D)
@@ -94,6 +93,11 @@ t5_attention = Answer(
             "the scores are divided by the square root of D, which T5 leaves to the first weights",
             edits=((_SCORES, _SCORES + " / q.shape[-1] ** 0.5"),),
         ),
+        Misconception(
+            "divided-by-width",
+            "the scores are divided by D",
+            edits=((_SCORES, _SCORES + " / q.shape[-1]"),),
+        ),
         Misconception("bias-dropped", "the bias is not added", edits=((_BIAS, "pass"),)),
         Misconception(
             "bias-after-softmax",
@@ -117,8 +121,8 @@ t5_attention = Answer(
         Misconception("mask-inverted", "the keys that may be seen are the ones masked", edits=(("(~mask,", "(mask,"),)),
         Misconception(
             "mask-after-softmax",
-            "the weights are masked after the softmax, so that hidden keys keep their share and a row no longer sums to "
-            "one",
+            "the weights are masked after the softmax, so that hidden keys keep their share and a row no longer sums "
+            "to one",
             edits=(
                 (_FILL, "pass"),
                 (_SOFTMAX, _SOFTMAX + "\n        weights = weights if mask is None else weights * mask"),
@@ -126,8 +130,8 @@ t5_attention = Answer(
         ),
         Misconception(
             "uniform-rows",
-            "hidden scores are filled with a large negative number, so that a row with nothing to see becomes an average "
-            "over all keys",
+            "hidden scores are filled with a large negative number, so that a row with nothing to see becomes an "
+            "average over all keys",
             edits=(('float("-inf")', "-1e9"),),
         ),
         Misconception("nan-rows", "a row whose keys are all hidden is left as NaN", edits=((".nan_to_num(0.0)", ""),)),
@@ -309,6 +313,24 @@ t5_decoder_block = Answer(
             edits=(
                 (_CROSS, "self.cross_attention(self.norm2(x))"),
                 (_LAST, "return x + self.feed_forward(self.norm3(x)), weights.detach()"),
+            ),
+        ),
+        Misconception(
+            "default-eps",
+            "the norms keep their default eps of 1e-5 instead of T5's 1e-6",
+            edits=tuple((f"self.norm{n} = RMSNorm(width, 1e-6)", f"self.norm{n} = RMSNorm(width)") for n in (1, 2, 3)),
+        ),
+        Misconception(
+            "gelu",
+            "the feed-forward network has its default activation, a GELU, instead of ReLU",
+            edits=(('hidden, "relu", bias=False', "hidden, bias=False"),),
+        ),
+        Misconception(
+            "feed-forward-reads-too-early",
+            "the feed-forward network reads the stream as it was before the cross-attention wrote to it",
+            edits=(
+                ("x = x + update", "before = x\n        x = x + update"),
+                ("self.feed_forward(self.norm3(x))", "self.feed_forward(self.norm3(before))"),
             ),
         ),
         Misconception(
@@ -495,6 +517,11 @@ greedy_translation = Answer(
             edits=((_WORD, "word = logits.argmax(dim=-1).masked_fill(done, end)"),),
         ),
         Misconception(
+            "end-forgotten",
+            "only what a sentence said last is looked at: one step after its end it speaks again",
+            edits=(("done = done | (word == end)", "done = word == end"),),
+        ),
+        Misconception(
             "first-end-stops-all",
             "all sentences stop as soon as one has ended",
             edits=(("done.all()", "done.any()"),),
@@ -657,6 +684,11 @@ repaired_seq2seq_loss = Answer(
             "divided-by-sentences",
             "the sum of the losses is divided by the number of sentences instead of words",
             edits=((_MEAN, "return (losses * words).sum() / len(target)"),),
+        ),
+        Misconception(
+            "divided-by-source-words",
+            "the sum of the losses is divided by the number of source words",
+            edits=((_MEAN, "return (losses * words).sum() / real.sum()"),),
         ),
         Misconception(
             "encoder-sees-padding",

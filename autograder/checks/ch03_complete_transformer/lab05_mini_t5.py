@@ -88,14 +88,14 @@ t5_attention = Exercise(
         "source.models.t5.attention_naive",
     ),
     hints=(
-        "It is lab 1.3's layer with a line less and a line more. Which line divides there? In which order must the bias "
-        "and the mask come?",
-        "`split(tensor, heads)` and `merge(tensor)` are lab 1.3's. A bias `(H, T, S)` broadcasts over the batch when it "
-        'is added to `(B, H, T, S)`. `scores.masked_fill(~mask, float("-inf"))` hides; `nan_to_num(0.0)` after the '
+        "It is lab 1.3's layer with a line less and a line more. Which line divides there? In which order must the "
+        "bias and the mask come?",
+        "`split(tensor, heads)` and `merge(tensor)` are lab 1.3's. A bias `(H, T, S)` broadcasts over the batch when "
+        'it is added to `(B, H, T, S)`. `scores.masked_fill(~mask, float("-inf"))` hides; `nan_to_num(0.0)` after the '
         "softmax turns a row without keys into zeros.",
         "context = x if there is none; q from x, k and v from the context, each split; scores = q times k transposed; "
-        "add the bias, if any; fill with minus infinity where the mask is False, if there is one; softmax over the last "
-        "dimension, NaN to 0; return W_o of the merged (weights times v), and the weights.",
+        "add the bias, if any; fill with minus infinity where the mask is False, if there is one; softmax over the "
+        "last dimension, NaN to 0; return W_o of the merged (weights times v), and the weights.",
     ),
 )
 
@@ -136,7 +136,12 @@ def _block_cases():
         Case("with a bias", block_inputs(d, [4, 4], 4, 6, 2)),
         Case("a padded source", block_inputs(d, [4, 2], 4, 8, 2)),
         Case("a longer source", block_inputs(d, [6, 3], 2, 6, 3)),
+        Case("a stream of small numbers, where a norm's eps counts", _faint(block_inputs(d, [3], 2, 6, 2))),
     ]
+
+
+def _faint(inputs: dict[str, object]) -> dict[str, object]:
+    return {**inputs, "x": 2e-3 * inputs["x"], "upstream": None}
 
 
 def _block_act(f, i):
@@ -178,8 +183,8 @@ t5_decoder_block = Exercise(
     tolerance={"float32": 1e-4},
     forbids=("source.models.t5.DecoderBlock.forward",),
     hints=(
-        "Three times the same: read a norm of the stream, add to the stream. Which of the three needs the memory, which "
-        "the bias, and which mask belongs to which?",
+        "Three times the same: read a norm of the stream, add to the stream. Which of the three needs the memory, "
+        "which the bias, and which mask belongs to which?",
         "`causal_mask(T)` is the self-attention's mask, `real[:, None, None, :]` the cross-attention's. An attention "
         "returns a pair: the first is the update, the second of the cross-attention's is what you return.",
         "x = x + self_attention(norm1 of x, causal mask, bias); update, weights = cross_attention(norm2 of x, memory, "
@@ -215,8 +220,8 @@ shift_right = Exercise(
     forbids=("source.models.t5.shift_right",),
     hints=(
         "Which label is nobody's input, and which input is nobody's label?",
-        "`torch.cat([a, b], dim=1)` puts two blocks of columns side by side; `torch.full_like(labels[:, :1], start)` is a "
-        "column of start tokens; `masked_fill` works on a copy.",
+        "`torch.cat([a, b], dim=1)` puts two blocks of columns side by side; `torch.full_like(labels[:, :1], start)` "
+        "is a column of start tokens; `masked_fill` works on a copy.",
         "inputs = a column of start, then all columns of labels but the last; where that is -100, pad.",
     ),
 )
@@ -314,9 +319,9 @@ greedy_translation = Exercise(
         "What must happen to a sentence that is done while its neighbours are not?",
         "`model.decode(words, memory, real)[:, -1]` is (B, V); `argmax(dim=-1)`; `torch.cat([words, word[:, None]], "
         "dim=1)`. A boolean tensor `done` (B,) remembers who has said the end.",
-        "memory = encode once; words = a column of start; done = all False. Up to longest times: the likeliest word after "
-        "the last one; pad where done; append it; done also where it is the end; stop when all are done. Return words "
-        "without its first column.",
+        "memory = encode once; words = a column of start; done = all False. Up to longest times: the likeliest word "
+        "after the last one; pad where done; append it; done also where it is the end; stop when all are done. Return "
+        "words without its first column.",
     ),
 )
 
@@ -400,11 +405,12 @@ repaired_seq2seq_loss = Exercise(
     tolerance={"float32": 5e-5},
     forbids=("source.models.t5.loss", "source.models.t5.padded_loss"),
     hints=(
-        "Ask three questions. At place t, which word does the decoder read, and which must it say? What does the encoder "
-        "leave at a place that held padding? By what is the sum of the losses divided?",
-        "`shift_right` of step 3 is what the inputs need, and there are no -100 here. `memory[0]` of a padded sentence, "
-        "printed, answers the second question; `real` is there already. Add padding to a batch and watch the loss.",
-        "inputs: a column of start, then all of target but its last column. The decoder gets `real` for the memory. The "
-        "loss: sum over words divided by the number of words, not by the number of places.",
+        "Ask three questions. At place t, which word does the decoder read, and which must it say? What does the "
+        "encoder leave at a place that held padding? By what is the sum of the losses divided?",
+        "`shift_right` of step 3 is what the inputs need, and there are no -100 here. `memory[0]` of a padded "
+        "sentence, printed, answers the second question; `real` is there already. Add padding to a batch and watch the "
+        "loss.",
+        "inputs: a column of start, then all of target but its last column. The decoder gets `real` for the memory. "
+        "The loss: sum over words divided by the number of words, not by the number of places.",
     ),
 )
