@@ -160,8 +160,9 @@ check("ch03/lab05/t5_attention", T5Attention)
 
 # %% [markdown]
 # **Look at it.** Scores that are not divided grow with the head's width, and softmax saturates: that was lab 1.1. T5
-# avoids it where the weights are drawn. Usually all of an attention's matrices start with standard deviation
-# $C^{-1/2}$. T5's $W^Q$ starts with $(C D)^{-1/2}$: smaller by exactly $\sqrt D$. Random input, 32 keys, width 512.
+# avoids it where the weights are drawn. A matrix with standard deviation $C^{-1/2}$ hands on numbers of the size that it
+# received. T5 draws all of them so but $W^Q$, which has $(C D)^{-1/2}$: smaller by exactly $\sqrt D$. Random input, 32
+# keys, width 512.
 
 # %% tags=["given"]
 Attention = earlier("ch03/lab05/t5_attention", T5Attention, course.T5Attention)
@@ -171,11 +172,11 @@ torch.manual_seed(0)
 torch.set_num_threads(1)  # tensors this small: a second thread waits more than it works
 C, widths = 512, (2, 4, 8, 16, 32, 64, 128, 256)
 x = torch.randn(8, 32, C)
-largest = {"usual start": [], "T5's start": []}
+largest = {"all drawn alike": [], "T5's start": []}
 with torch.no_grad():
     for D in widths:
         layer = Attention(C, C // D)
-        for label, query_std in (("usual start", C**-0.5), ("T5's start", (C * D) ** -0.5)):
+        for label, query_std in (("all drawn alike", C**-0.5), ("T5's start", (C * D) ** -0.5)):
             layer.W_q.weight.normal_(std=query_std)
             layer.W_k.weight.normal_(std=C**-0.5)
             largest[label].append(layer(x)[1].amax(-1).mean().item())
@@ -190,10 +191,10 @@ ax.legend()
 plt.show()
 
 # %% [markdown]
-# **At which width would you notice the missing factor with the usual start?** A factor in the first weights does what a
+# **At which width would you notice the missing factor if all were drawn alike?** A factor in the first weights does what a
 # factor on the scores does, on the first day. Later it depends on the optimiser. Adam's steps have about the same size
 # for all weights, so for smaller weights they are relatively larger. T5 was trained with Adafactor [@shazeer2018], whose
-# steps are relative to the weights' size, and does not notice.
+# steps are relative to the weights' size, and notices little.
 
 # %% [markdown]
 # ## Step 2. The decoder's block
