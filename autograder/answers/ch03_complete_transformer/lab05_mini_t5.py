@@ -265,6 +265,11 @@ t5_decoder_block = Answer(
             edits=((_CROSS, "self.cross_attention(self.norm2(x), memory)"),),
         ),
         Misconception(
+            "mask-of-two-dimensions",
+            "real (B, S) is given as a mask as it is: its B then meets the queries' T, where (B, 1, 1, S) is wanted",
+            edits=((_PADDING, "mask=real"),),
+        ),
+        Misconception(
             "padding-inverted",
             "the cross-attention sees the padding and not the words",
             edits=((_PADDING, "mask=~real[:, None, None, :]"),),
@@ -419,6 +424,11 @@ shift_right = Answer(
             "shifted-left",
             "the labels are moved to the left, so that every place reads the word after the one it has to say",
             edits=((_CAT, "inputs = torch.cat([labels[:, 1:], first], dim=1)"),),
+        ),
+        Misconception(
+            "start-behind",
+            "the start token is put behind the labels instead of in front of them",
+            edits=((_CAT, "inputs = torch.cat([labels[:, :-1], first], dim=1)"),),
         ),
         Misconception(
             "rolled",
