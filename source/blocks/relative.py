@@ -25,12 +25,18 @@ def distances(T: int, S: int, device: torch.device | None = None) -> Tensor:
     return keys[S - T :, None] - keys
 
 
-def t5_bucket(distance: Tensor, buckets: int = 32, furthest: int = 128) -> Tensor:
+def t5_bucket(distance: Tensor, buckets: int = 32, furthest: int = 128, both_ways: bool = False) -> Tensor:
     """The bucket of each distance, for a decoder: 0 for itself and all that comes later.
 
     Half of the buckets hold one distance each. The others grow by a constant factor up to `furthest`; what lies
     beyond shares the last one. distance: int64, any shape. Returns the same shape.
+
+    both_ways: for an encoder, which sees what comes later too. The buckets are shared out: the lower half for what
+    lies behind and for itself, the upper half for what comes later, each divided as above.
     """
+    if both_ways:
+        half = buckets // 2
+        return t5_bucket(distance.abs(), half, furthest) + half * (distance < 0)
     back = distance.clamp(min=0)
     exact = buckets // 2
     # Distances below `exact` never take the logarithm's branch; the clamp keeps log 0 out of it.
@@ -40,26 +46,31 @@ def t5_bucket(distance: Tensor, buckets: int = 32, furthest: int = 128) -> Tenso
 
 
 class T5Bias(nn.Module):
-    """One learned number for each bucket and head, added to the scores: (T, S) sizes -> (H, T, S)."""
+    """One learned number for each bucket and head, added to the scores: (T, S) sizes -> (H, T, S).
 
-    def __init__(self, heads: int, buckets: int = 32, furthest: int = 128) -> None:
+    both_ways: whether what comes later has buckets of its own (an encoder's) or none (a decoder's).
+    """
+
+    def __init__(self, heads: int, buckets: int = 32, furthest: int = 128, both_ways: bool = False) -> None:
         super().__init__()
-        self.buckets, self.furthest = buckets, furthest
+        self.buckets, self.furthest, self.both_ways = buckets, furthest, both_ways
         self.table = nn.Embedding(buckets, heads)
 
     def forward(self, T: int, S: int) -> Tensor:
-        places = t5_bucket(distances(T, S, self.table.weight.device), self.buckets, self.furthest)
+        places = t5_bucket(distances(T, S, self.table.weight.device), self.buckets, self.furthest, self.both_ways)
         return self.table(places).permute(2, 0, 1)  # (T, S, H) -> (H, T, S)
 
 
-def t5_bias_naive(table: Tensor, T: int, S: int, furthest: int = 128) -> Tensor:
+def t5_bias_naive(table: Tensor, T: int, S: int, furthest: int = 128, both_ways: bool = False) -> Tensor:
     """`T5Bias` with a table (buckets, H), one pair of positions at a time, its buckets found by counting up."""
-    buckets, H = table.shape
+    rows, H = table.shape
+    buckets = rows // 2 if both_ways else rows
     exact = buckets // 2
     out = table.new_zeros(H, T, S)
     for t in range(T):
         for s in range(S):
-            back = max(S - T + t - s, 0)
+            distance = S - T + t - s
+            back = abs(distance) if both_ways else max(distance, 0)
             place = min(back, exact)
             # In whole numbers: back >= exact * (furthest / exact) ** (k / n), both sides to the power n.
             n = buckets - exact
@@ -68,7 +79,7 @@ def t5_bias_naive(table: Tensor, T: int, S: int, furthest: int = 128) -> Tensor:
                 if back**n * exact**k < furthest**k * exact**n:
                     break
                 place += 1
-            out[:, t, s] = table[place]
+            out[:, t, s] = table[place + buckets if both_ways and distance < 0 else place]
     return out
 
 

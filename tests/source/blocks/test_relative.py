@@ -35,12 +35,24 @@ def test_buckets_equal_those_of_the_library(buckets, furthest):
     assert (t5_bucket(back, buckets, furthest) - theirs).abs().max() <= 1
 
 
-@given(st.integers(1, 6), st.integers(0, 40), st.sampled_from([(8, 20), (6, 30), (4, 9)]))
-def test_the_learned_bias_equals_its_naive_twin(T, more, sizes):
+@pytest.mark.parametrize(("buckets", "furthest"), [(32, 128), (16, 64), (8, 20)])
+def test_an_encoders_buckets_equal_those_of_the_library(buckets, furthest):
+    from transformers.models.t5.modeling_t5 import T5Attention
+
+    distance = torch.arange(-300, 300)
+    theirs = T5Attention._relative_position_bucket(-distance, True, buckets, furthest)
+    ours = t5_bucket(distance, buckets, furthest, both_ways=True)
+    assert len((ours != theirs).nonzero()) <= 2  # the library's float32 logarithm, once in each direction
+    assert ours.unique().tolist() == list(range(buckets // 2)) + list(range(buckets // 2 + 1, buckets))
+
+
+@given(st.integers(1, 6), st.integers(0, 40), st.sampled_from([(8, 20), (6, 30), (4, 9)]), st.booleans())
+def test_the_learned_bias_equals_its_naive_twin(T, more, sizes, both_ways):
     buckets, furthest = sizes
     torch.manual_seed(0)
-    bias = T5Bias(3, buckets, furthest)
-    torch.testing.assert_close(bias(T, T + more), t5_bias_naive(bias.table.weight, T, T + more, furthest))
+    bias = T5Bias(3, buckets, furthest, both_ways)
+    twin = t5_bias_naive(bias.table.weight, T, T + more, furthest, both_ways)
+    torch.testing.assert_close(bias(T, T + more), twin)
 
 
 def test_the_learned_bias_has_the_gradient_of_its_twin():
