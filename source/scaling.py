@@ -81,6 +81,8 @@ def isoflop_minimum(N: np.ndarray, loss: np.ndarray) -> tuple[float, float]:
     N, loss: (n,) with n >= 3, in any order. Raises ValueError where the parabola has no lowest point, or where that
     lies outside the sizes that were trained: then the runs do not say what is best.
     """
+    if len(N) < 3:
+        raise ValueError(f"{len(N)} runs determine no parabola: a slice needs at least three runs")
     a, b, c, middle = parabola(N, loss)
     if a <= 0:
         raise ValueError("the losses do not curve upwards: no size is best among these")

@@ -6,8 +6,9 @@ a run in data/results/scaling_ladder.json. A run that stands there is not traine
 
 Each run is a full, short training with a schedule of its own length. The alternative is one long run a size at a
 constant learning rate, with a cooldown branched off wherever a shorter run would end (Hägele et al., 2024). It saves
-work where many lengths share a trunk; here a size has at most four lengths, three times apart, and the shorter ones
-together cost half of the longest. A full run is simpler, and it is what somebody with that budget would do.
+work where many lengths share a trunk; here a size has at most four lengths, each 2.5 times the one before, and the
+shorter ones together cost less than two thirds of the longest. A full run is simpler, and it is what somebody with
+that budget would do.
 
 The seed fixes first weights and batches: the same machine and the same torch give the same losses again.
 """
@@ -35,17 +36,19 @@ CONTEXT, BATCH = 64, 8  # T and B: 512 bytes a step, so that even a short run ha
 SIZES = tuple(
     Sizes(vocabulary=256, context=CONTEXT, width=width, heads=heads, layers=layers)
     for width, heads, layers in (
+        (8, 1, 1),
+        (12, 1, 1),
         (16, 1, 1),
         (24, 2, 1),
         (32, 2, 1),
         (32, 2, 2),
         (48, 3, 2),
         (64, 4, 2),
-        (80, 5, 3),
-        (96, 6, 4),
     )
 )
-BUDGETS = (2e10, 6e10, 1.8e11, 5.4e11)
+# Each budget with the sizes that are tried at it: the first and the last, as places in SIZES. The best one grows with
+# the budget, and what lies far from it teaches little for its price.
+RUNGS = ((1.6e10, 0, 5), (4e10, 0, 5), (1e11, 1, 6), (2.5e11, 2, 6))
 EPOCHS = 4  # more rounds over the same text would no longer be worth as much as fresh text
 STEPS = 40  # a run of fewer steps is not training yet
 
@@ -62,19 +65,19 @@ def counts(sizes: Sizes) -> dict[str, int]:
     return {"blocks": total - token - position, "token": token, "position": position}
 
 
-def highest_rate(width: int) -> float:
-    """The peak learning rate for a width: a wider model wants smaller steps. Tuned on the second smallest budget."""
-    return 0.02 * (16 / width) ** 0.5
+def highest_rate(sizes: Sizes) -> float:
+    """The peak learning rate: a wider or deeper model wants smaller steps. Tried at one budget, by factors of 2."""
+    return 0.24 / (sizes.width * sizes.layers**0.5)
 
 
-def planned(text: int, budgets: tuple[float, ...] = BUDGETS) -> list[tuple[float, Sizes, int]]:
+def planned(text: int, rungs: tuple[tuple[float, int, int], ...] = RUNGS) -> list[tuple[float, Sizes, int]]:
     """The runs (budget, sizes, steps), cheapest budget first, for a text of so many bytes.
 
     Left out: what would have fewer than STEPS steps or read the text more than EPOCHS times.
     """
     runs = []
-    for budget in budgets:
-        for sizes in SIZES:
+    for budget, first, last in rungs:
+        for sizes in SIZES[first : last + 1]:
             count = counts(sizes)
             steps = round(budget / (6 * (count["blocks"] + count["token"]) * CONTEXT * BATCH))
             if STEPS <= steps <= EPOCHS * text / (CONTEXT * BATCH):
@@ -116,7 +119,7 @@ def held_out_loss(model: GPT, data: Tensor, rows: int = 1024) -> float:
 
 def record(budget: float, sizes: Sizes, steps: int, data: Tensor, held_out: Tensor, seed: int = 0) -> dict[str, object]:
     """Train one run and describe it: sizes, parameters, bytes read, loss on held-out text, seconds."""
-    rate = highest_rate(sizes.width)
+    rate = highest_rate(sizes)
     began = time.perf_counter()
     model = trained(sizes, steps, data, rate, seed)
     seconds = time.perf_counter() - began

@@ -66,8 +66,8 @@ def ravine() -> Figure:
 
 def rare_words() -> Figure:
     """Loss over steps for softmax regression on 200 classes whose frequencies fall like one over the rank. Left, SGD
-    with momentum: the frequent tenth of the classes is learned soon, the rare half stays near its first loss. Right, Adam:
-    both groups fall together.
+    with momentum: the frequent tenth of the classes is learned soon, the rare half lags far behind. Right, Adam: both
+    groups fall together.
     """
     classes, width, steps = 200, 64, 150
     rng = np.random.default_rng(0)
@@ -116,9 +116,10 @@ def first_steps() -> Figure:
 
 
 def decay_coupled_or_not() -> Figure:
-    """Two panels, two kinds of weights each, all starting at one; their gradients are pure noise, of one kind a hundred
-    times as large. Left, the decay is added to the gradient before Adam divides: the weight with small gradients is pulled to zero
-    quickly, the one with large gradients hardly at all. Right, AdamW: both shrink alike, whatever their gradients.
+    """Two panels, two kinds of weights each, all starting at one; their gradients are pure noise, of one kind a
+    hundred times as large. Left, the decay is added to the gradient before Adam divides: the weight with small
+    gradients is pulled to zero quickly, the one with large gradients hardly at all. Right, AdamW: both shrink alike,
+    whatever their gradients.
     """
     rng = np.random.default_rng(1)
     steps, rate, decay = 400, 3e-3, 1.0

@@ -13,9 +13,9 @@ BUDGET = 1e21  # operations, in the worked example
 
 
 def three_prices() -> Figure:
-    """Loss over model size at one budget of 1e21 operations, by the refitted law. The price of a small model falls with
-    size, the price of little reading rises, the unavoidable part is level. Their sum is a wide valley whose lowest
-    point, at 2.8 billion parameters, is where the two slopes cancel.
+    """Loss over model size at one budget of 1e21 operations, by the refitted law. The price of a small model falls
+    with size, the price of little reading rises, the unavoidable part is level. Their sum is a wide valley whose
+    lowest point, at 2.8 billion parameters, is where the two slopes cancel.
     """
     N = np.geomspace(2e8, 4e10, 200)
     D = BUDGET / (6 * N)
@@ -33,9 +33,9 @@ def three_prices() -> Figure:
 
 
 def ladder_slices() -> Figure:
-    """Two panels from the course's recorded ladder of tiny models. Left, held-out loss over size for four budgets, each
-    with a parabola: valleys that move down and to the right as the budget grows. Right, the lowest points over their
-    budgets on logarithmic axes, near a straight line.
+    """Two panels from the course's recorded ladder of tiny models. Left, held-out loss over size for four budgets,
+    each with a parabola: valleys that move down and to the right as the budget grows. Right, the lowest points over
+    their budgets on logarithmic axes, near a straight line.
     """
     runs = scaling.ladder(seed=0)
     budgets = np.unique(runs["budget"])
@@ -89,8 +89,8 @@ def flat_valley() -> Figure:
 
 def straight_line_or_not() -> Figure:
     """The lowest loss that a budget buys, on logarithmic axes, by the refitted law. The loss itself bends and levels
-    off towards E. The loss minus E is a straight line. A straight line through the first third of the bent curve runs below
-    it at large budgets.
+    off towards E. The loss minus E is a straight line. A straight line through the beginning of the bent curve runs
+    below it at large budgets.
     """
     C = np.geomspace(1e18, 1e26, 100)
     loss = REFIT.loss(*scaling.compute_optimal(REFIT, C))

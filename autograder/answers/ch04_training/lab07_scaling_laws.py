@@ -92,6 +92,16 @@ compute_optimal = Answer(
             edits=((_G, "law.alpha * law.A / (law.beta * law.B)"),),
         ),
         Misconception(
+            "G-left-out",
+            "G is left out: right only where alpha A = beta B",
+            edits=((_N, "(C / 6) ** (law.beta / (law.alpha + law.beta))"),),
+        ),
+        Misconception(
+            "D-without-G",
+            "D is computed by itself, without 1 / G: then 6 N D is not C",
+            edits=(("return N, C / (6 * N)", "return N, (C / 6) ** (law.alpha / (law.alpha + law.beta))"),),
+        ),
+        Misconception(
             "split-in-half",
             "N and D both get the square root of C / 6, whatever the law says",
             edits=((_N, "np.sqrt(C / 6)"),),
@@ -191,6 +201,28 @@ isoflop_minimum = Answer(
             "clipped",
             "a lowest point outside the trained sizes is moved to the nearest of them instead of refused",
             edits=((_INSIDE, "    lowest = float(np.clip(lowest, x.min(), x.max()))\n"),),
+        ),
+        Misconception(
+            "edge-run-refused",
+            "a slice is refused because its best *run* is the smallest or the largest, though the parabola's lowest "
+            "point lies inside",
+            edits=(
+                (
+                    _INSIDE,
+                    "    if np.argmin(loss) in (np.argmin(N), np.argmax(N)):\n"
+                    '        raise ValueError("the best run lies at the edge")\n',
+                ),
+            ),
+        ),
+        Misconception(
+            "order-assumed",
+            "the first and the last run are taken for the smallest and the largest, whatever their order",
+            edits=(("x.min() <= lowest <= x.max()", "x[0] <= lowest <= x[-1]"),),
+        ),
+        Misconception(
+            "loss-of-best-run",
+            "the loss of the best run is returned instead of the parabola's at its lowest point",
+            edits=(("float(np.polyval((a, b, c), lowest))", "float(loss.min())"),),
         ),
         Misconception(
             "peak-believed",
@@ -302,6 +334,21 @@ fit_objective = Answer(
             "largest-term",
             "only the largest of the three terms counts",
             edits=((".logsumexp(0)", ".amax(0)"),),
+        ),
+        Misconception(
+            "delta-fixed",
+            "delta is always 0.001, whatever was given",
+            edits=(("delta=delta)", "delta=DELTA)"),),
+        ),
+        Misconception(
+            "base-ten",
+            "N and D go in with logarithms to the base 10, the losses with natural ones",
+            edits=(("N.log()", "N.log10()"), ("D.log()", "D.log10()")),
+        ),
+        Misconception(
+            "order-of-theta",
+            "theta is read as log E, log A, log B instead of log A, log B, log E",
+            edits=(("a, b, e, alpha, beta = theta", "e, a, b, alpha, beta = theta"),),
         ),
         Misconception(
             "sizes-mixed-up",
@@ -500,6 +547,16 @@ repaired_frontier = Answer(
             "tables-in-work-only",
             "the token table counts in the work but not in the size",
             edits=(("np.log(minimum_of(N[mine],", 'np.log(minimum_of(runs["blocks"][mine],'),),
+        ),
+        Misconception(
+            "stops-at-the-first",
+            "the loop ends at the first slice without a minimum, instead of going on to the next",
+            edits=(("            continue\n", "            break\n"),),
+        ),
+        Misconception(
+            "k-for-its-log",
+            "k is returned instead of its logarithm",
+            edits=(("float(a), float(log_k)", "float(a), float(np.exp(log_k))"),),
         ),
         Misconception(
             "axes-swapped",

@@ -62,6 +62,7 @@ compute_optimal = Exercise(
     act=_optimum_act,
     visible=_optimum_cases,
     shapes={"N": "(budgets,)", "D": "(budgets,)"},
+    tolerance={"float64": 1e-6},
     properties=(Property("the whole budget is spent", _on_budget),),
     forbids=("source.scaling.compute_optimal", "source.scaling.compute_optimal_by_search"),
     hints=(
@@ -82,14 +83,16 @@ def slice_of(law: Law, C: float, N: np.ndarray) -> np.ndarray:
 
 def _minimum_cases():
     d = Draw(471)
-    N = np.array([2e4, 5e4, 1.1e5, 3e5, 8e5, 2e6])
-    noisy = slice_of(law_of(LIKE_2024), 2e14, N) + 0.002 * d.rng.standard_normal(6)
+    N = np.array([2e6, 5e6, 1.1e7, 3e7, 8e7, 2e8])
+    noisy = slice_of(law_of(LIKE_2024), 2e17, N) + 0.002 * d.rng.standard_normal(6)
     shuffled = np.array([3, 0, 5, 1, 4, 2])
-    rising = np.array([3.0, 3.1, 3.3, 3.6])
+    x = np.log(N)
+    near_the_end = 3 + 0.05 * (x - (0.3 * x[4] + 0.7 * x[5])) ** 2
     return [
         Case("three runs to check by hand", {"N": np.array([1e2, 1e3, 1e4]), "loss": np.array([4.0, 3.0, 4.0])}),
         Case("six noisy runs, in no order", {"N": N[shuffled], "loss": noisy[shuffled]}),
-        Case("every larger model is worse", {"N": N[:4], "loss": rising}),
+        Case("the largest model is the best one, the lowest point just before it", {"N": N, "loss": near_the_end}),
+        Case("every larger model is worse", {"N": N[:4], "loss": np.array([3.0, 3.1, 3.3, 3.6])}),
         Case("losses that curve downwards", {"N": N[:5], "loss": np.array([3.0, 3.2, 3.25, 3.2, 3.0])}),
     ]
 
@@ -267,12 +270,13 @@ def _frontier_cases():
     law = law_of(SMALL)
     sizes = [1000, 3000, 9000, 27000, 81000, 243000, 729000]
     inside = ladder_inputs(d, law, [1e11, 1e12, 1e13], sizes)
-    # Of the last slice only the three smallest sizes were trained: its losses fall to the edge.
-    one_off = {name: column[:17] for name, column in inside.items()}
+    four = ladder_inputs(d, law, [1e11, 1e12, 1e13, 1e14], sizes)
+    # Of the third slice only the three smallest sizes were trained: its losses fall to the edge.
+    short = {name: np.delete(column, range(17, 21)) for name, column in four.items()}
     noisy = ladder_inputs(d, law, [3e10, 3e11, 3e12, 3e13], sizes, noise=1e-3)
     return [
         Case("three slices with a minimum inside", inside),
-        Case("the last slice stops before its minimum", one_off),
+        Case("the third of four slices stops before its minimum", short),
         Case("four noisy slices", noisy),
     ]
 
