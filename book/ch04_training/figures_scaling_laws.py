@@ -56,8 +56,12 @@ def ladder_slices() -> Figure:
     line = np.array([budgets[0] / 2, budgets[-1] * 2])
     right.plot(line, np.exp(k) * line**a, "--", color="gray", label=f"exponent {a:.2f}")
     left.set(xscale="log", xlabel="parameters N", ylabel="held-out loss (nats a byte)")
-    left.legend(title="operations C", fontsize=8, title_fontsize=9)
+    left.set_xticks((3e3, 1e4, 3e4, 1e5), ("3,000", "10,000", "30,000", "100,000"))
+    left.minorticks_off()
+    left.legend(title="operations C", fontsize=8, title_fontsize=9, loc="upper left", bbox_to_anchor=(0.08, 1))
     right.set(xscale="log", yscale="log", xlabel="budget C (operations)", ylabel="best size N*")
+    right.set_yticks((3e3, 1e4, 3e4), ("3,000", "10,000", "30,000"))
+    right.minorticks_off()
     right.legend(fontsize=9)
     return fig
 
