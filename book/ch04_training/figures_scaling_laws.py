@@ -105,7 +105,7 @@ def straight_line_or_not() -> Figure:
     ax.plot(C, np.exp(start) * C**slope, ":", color=ORANGE, label="straight line through its beginning")
     ax.plot(C, loss - REFIT.E, "--", color=GREEN, label="loss − E")
     ax.axhline(REFIT.E, color="gray", lw=0.9)
-    ax.text(C[0], REFIT.E * 0.87, "E", fontsize=10)
+    ax.text(C[-1], REFIT.E * 0.97, "E", fontsize=10, ha="right", va="top")
     ax.set(xscale="log", yscale="log", xlabel="budget C (operations)", ylabel="loss (nats a token)")
     ax.set_yticks((0.1, 0.2, 0.5, 1, 2, 4), ("0.1", "0.2", "0.5", "1", "2", "4"))
     ax.minorticks_off()
