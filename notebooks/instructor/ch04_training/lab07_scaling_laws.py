@@ -562,7 +562,7 @@ width = (64 / 12 * blocks) ** (1 / 3)  # blocks hold 12 L C^2 parameters; here a
 total = blocks + 50257 * width
 tokens = (REFIT.beta * REFIT.B / (REFIT.alpha * REFIT.A) * total**REFIT.alpha) ** (1 / REFIT.beta)  # best for `total`
 fig, ax = plt.subplots(figsize=(6.5, 3.6))
-for name, N, line in (("all parameters", total, "-"), ("without embeddings, in N and in C", blocks, "--")):
+for name, N, line in (("all parameters", total, "-"), ("without embeddings", blocks, "--")):
     ax.plot(blocks, np.gradient(np.log(N), np.log(6 * N * tokens)), line, label=name)
 for level, name in ((0.73, "Kaplan et al."), (0.5, "Chinchilla")):
     ax.axhline(level, color="gray", linewidth=0.8)
