@@ -26,10 +26,10 @@ import torch
 from torch import Tensor
 
 from source.corpus import shakespeare
+from source.data_pipeline.windows import to_bytes, windows
 from source.files import HERE
 from source.models.gpt import GPT, Sizes
 from source.train_attention_heads import processor
-from source.train_gpt import to_bytes, windows
 
 FILE = HERE.parent / "data" / "results" / "scaling_ladder.json"
 CONTEXT, BATCH = 64, 8  # T and B: 512 bytes a step, so that even a short run has enough steps to learn in

@@ -3,7 +3,8 @@
 import torch
 from torch import nn
 
-from source.checkpoints.plan import Text, windows
+from source.checkpoints.plan import Text
+from source.data_pipeline.windows import windows
 from source.generation import generate
 from source.tokenizers.byte_level import END_OF_TEXT
 from source.tokenizers.shipped import course_tokenizer

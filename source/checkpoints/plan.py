@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from source.corpus import shakespeare
+from source.data_pipeline.windows import to_bytes, windows
 from source.models import gpt, llama
 from source.tokenizers.byte_level import END_OF_TEXT
 from source.tokenizers.shipped import course_tokenizer
@@ -57,7 +58,7 @@ def read_text(plan: Plan, part: str) -> Text:
 
 def as_bytes(text: str) -> Text:
     """A text whose ids are its UTF-8 bytes."""
-    ids = torch.from_numpy(np.frombuffer(text.encode("utf-8"), dtype=np.uint8).copy())
+    ids = to_bytes(text)
     return Text(ids, len(ids))
 
 
@@ -68,13 +69,6 @@ def as_tokens(text: str) -> Text:
         starts.append(len(ids))
         ids += tokenizer.encode(speech + "\n\n")
     return Text(torch.tensor(ids), len(text.encode()), torch.tensor(starts), tokenizer.specials[END_OF_TEXT])
-
-
-def windows(ids: Tensor, starts: Tensor, T: int) -> tuple[Tensor, Tensor]:
-    """Inputs and targets, both (B, T) int64: the windows of T ids at starts (B,), and the same one id on."""
-    at = starts[:, None] + torch.arange(T + 1)  # (B, 1) + (T + 1,) -> (B, T + 1)
-    rows = ids[at].long()
-    return rows[:, :-1], rows[:, 1:]
 
 
 def batch(text: Text, plan: Plan, step: int) -> tuple[Tensor, Tensor]:

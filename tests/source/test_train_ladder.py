@@ -7,8 +7,8 @@ import pytest
 import torch
 
 from source import train_ladder as script
+from source.data_pipeline.windows import to_bytes
 from source.models.gpt import GPT
-from source.train_gpt import to_bytes
 
 TEXT = to_bytes("To be, or not to be, that is the question. " * 60)
 TINY = script.SIZES[0]

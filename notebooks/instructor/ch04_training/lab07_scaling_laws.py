@@ -36,9 +36,9 @@ from autograder import check, earlier
 from source import scaling as course
 from source import train_ladder
 from source.corpus import shakespeare
+from source.data_pipeline.windows import to_bytes
 from source.plots import BLUE, GREEN, ORANGE, PINK, RED
 from source.scaling import DELTA, PUBLISHED, REFIT, UNROUNDED, Law
-from source.train_gpt import to_bytes
 
 # %% [markdown]
 # ## A question first

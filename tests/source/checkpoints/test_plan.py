@@ -1,4 +1,4 @@
-"""A run's ingredients: windows, batches, speeches and their starts, the learning rate."""
+"""A run's ingredients: batches, speeches and their starts, the learning rate."""
 
 from dataclasses import replace
 
@@ -12,13 +12,6 @@ from source.tokenizers.shipped import course_tokenizer
 BYTES = made.Plan("b", gpt.Sizes(vocabulary=256, context=16, width=16, heads=2, layers=2), batch=4)
 TOKENS = replace(BYTES, sizes=gpt.Sizes(vocabulary=2048, context=16, width=16, heads=2, layers=2))
 SPEECHES = "A:\nTo be, or not to be, that is the question.\n\nB:\nAy, there's the rub; for in that sleep.\n\n" * 9
-
-
-def test_targets_are_the_next_ids():
-    ids, targets = made.windows(torch.arange(20, dtype=torch.uint8), torch.tensor([0, 14]), 5)
-    assert ids.tolist() == [[0, 1, 2, 3, 4], [14, 15, 16, 17, 18]]
-    assert targets.tolist() == [[1, 2, 3, 4, 5], [15, 16, 17, 18, 19]]
-    assert ids.dtype == torch.int64
 
 
 def test_a_batch_depends_on_seed_and_step_alone_and_reaches_the_last_id():
