@@ -1,4 +1,4 @@
-"""Draws the figures of Pretrained Models: the shipped file's layout, the map of names, what mistakes and rounding cost."""
+"""Draws the figures of Pretrained Models: the shipped file's layout, the map of names, what mistakes cost."""
 
 import json
 from collections.abc import Callable
@@ -48,7 +48,9 @@ def file_layout() -> Figure:
             ax.text((first + end) / 2e3, 0.55, short, rotation=90, ha="center", va="center", fontsize=7)
     handles = [Rectangle((0, 0), 1, 1, facecolor=c, alpha=0.75) for c in KINDS.values()]
     handles.append(Rectangle((0, 0), 1, 1, facecolor=ink(), alpha=0.75))
-    ax.legend(handles, [*KINDS, "length and header"], ncols=5, loc="lower center", bbox_to_anchor=(0.5, 0.95), fontsize=9)
+    ax.legend(
+        handles, [*KINDS, "length and header"], ncols=5, loc="lower center", bbox_to_anchor=(0.5, 0.95), fontsize=9
+    )
     blank(low, 10, 2.4)
     name, about = next(iter(header.items()))
     parts = [
@@ -66,8 +68,8 @@ def file_layout() -> Figure:
 
 
 def name_map() -> Figure:
-    """Two columns of names with arrows from left to right: the file's tensors and the model's. Four arrows are marked as
-    turned: attn.c_attn, attn.c_proj, mlp.c_fc and mlp.c_proj. Three entries of the left column, attn.bias,
+    """Two columns of names with arrows from left to right: the file's tensors and the model's. Four arrows are marked
+    as turned: attn.c_attn, attn.c_proj, mlp.c_fc and mlp.c_proj. Three entries of the left column, attn.bias,
     attn.masked_bias and lm_head.weight, lead nowhere; the head is marked as equal to wte.weight.
     """
     rows = [
@@ -139,8 +141,8 @@ def _stored_in(dtype: torch.dtype) -> Callable[[GPT], None]:
 def rounding_or_mistake() -> Figure:
     """A chart of dots on a logarithmic axis: how far the logits of the shipped model move, relative to their size. Far
     left, float32's own rounding, near 1e-7 to 1e-6. To the right, in this order, a LayerNorm eps of 1e-6, GELU by erf,
-    and far right a lost bias, a square matrix not turned and shifted positions. Weights rounded to bfloat16 lie among
-    the small mistakes, so that a comparison in that precision could not tell them apart.
+    and far right a lost bias, a square matrix not turned and shifted positions. Weights rounded to bfloat16 move
+    the logits by more than the two smallest mistakes do.
     """
     ids = torch.tensor([list(shakespeare("validation").encode()[:128])])
     with torch.no_grad():

@@ -1,4 +1,4 @@
-"""What surrounds a GPT: its parameters counted, its first weights, a plain generate loop, a probe of its loss. No cache.
+"""What surrounds a GPT: its parameters counted, its first weights, a plain loop that writes, a probe of a loss.
 
 Letters: B batch, T positions, C model width, V vocabulary, L layers.
 
@@ -31,7 +31,7 @@ def parameter_parts(vocabulary: int, context: int, width: int, layers: int) -> d
 
 @torch.no_grad()
 def initialise(model: nn.Module) -> None:
-    """Draw GPT-2's first weights, in place. The model has `blocks`, and names its parameters as `source.models.gpt` does.
+    """Draw GPT-2's first weights, in place. The model has `blocks` and names its parameters as `source.models.gpt`.
 
     Matrices and embeddings: normal, standard deviation 0.02; W_o and W_out, which write to the residual stream,
     0.02 / sqrt(2L). Biases 0; the norms' gains 1.
@@ -51,7 +51,7 @@ def drawn(probabilities: Tensor) -> Tensor:
 
 @torch.no_grad()
 def generate(model: nn.Module, ids: Tensor, new: int, temperature: float = 0.0, draw: Model = drawn) -> Tensor:
-    """Continue every row by `new` tokens: ids (B, T) -> (B, T + new). The whole window is computed again for each token.
+    """Continue every row by `new` tokens: ids (B, T) -> (B, T + new). The whole window is computed anew for each.
 
     model: ids (B, T) -> logits (B, T, V), with sizes.context, beyond which it is shown the last tokens alone.
     temperature: the logits are divided by it before softmax; 0 takes the largest. draw: probabilities (B, V) -> (B,).

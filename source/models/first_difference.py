@@ -1,8 +1,9 @@
 """Where two runs of a model part: compares their hidden states layer by layer and names the first that differs.
 
 It runs no model. What it allows is rounding and nothing more, measured by the layer's own size: the residual stream
-grows with depth, so one absolute tolerance is too strict at the top or too lax at the bottom; and an element that is
-nearly zero was often summed from larger ones that cancelled, so a tolerance relative to the element alone is too strict.
+grows with depth, so one absolute tolerance is too strict at the top or too lax at the bottom; and an element
+that is nearly zero was often summed from larger ones that cancelled, so a tolerance relative to the element alone is
+too strict.
 """
 
 import math

@@ -1,7 +1,7 @@
 """GPT-2's weights out of a safetensors file, step by step: read, rename, turn. It fetches nothing and builds no model.
 
-`gpt.GPT.from_folder` does all of it through the library; this file shows what that takes. Letters: B batch, T positions,
-C model width, V vocabulary.
+`gpt.GPT.from_folder` does all of it through the library; this file shows what that takes. Letters: B batch, T
+positions, C model width, V vocabulary.
 
 - The format: https://huggingface.co/docs/safetensors, "Format".
 """

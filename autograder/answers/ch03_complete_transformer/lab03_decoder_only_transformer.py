@@ -269,26 +269,14 @@ gpt = Answer(
             edits=((_BLOCKS, "nn.ModuleList([Block(sizes.width, sizes.heads)] * sizes.layers)"),),
         ),
         Misconception(
-            "head-of-its-own",
-            "the head is a layer with weights of its own instead of the token embedding",
-            edits=(
-                (
-                    "self.last_norm = nn.LayerNorm(sizes.width)",
-                    "self.last_norm = nn.LayerNorm(sizes.width)\n"
-                    "        self.head = nn.Linear(sizes.width, sizes.vocabulary, bias=False)",
-                ),
-                (_LOGITS, "self.head(self.last_norm(x))"),
-            ),
-        ),
-        Misconception(
             "embedding-scaled",
             "the token embedding is multiplied by the root of C, as in the first transformer: GPT-2 does not",
             edits=((_X0, "x = [self.token(ids) * self.sizes.width**0.5 + self.position(where)]"),),
         ),
         Misconception(
             "shifted-again",
-            "the targets are shifted inside the model once more, so that each position is asked for the token after the "
-            "next",
+            "the targets are shifted inside the model once more, so that each position is asked for the token "
+            "after the next",
             edits=((_LOSS, "F.cross_entropy(logits[:, :-1].flatten(0, 1), targets[:, 1:].flatten())"),),
         ),
         Misconception(

@@ -180,7 +180,7 @@ our_name = Answer(
     misconceptions=(
         Misconception(
             "relics-by-their-ending",
-            "every name that ends in attn.bias is taken for the old mask: attn.c_attn.bias ends so too, and is a weight",
+            "every name that ends in attn.bias is taken for the old mask: attn.c_attn.bias ends so too and is a weight",
             edits=((_RELICS, 'if bare == "lm_head.weight" or bare.endswith(("attn.bias", ".masked_bias")):'),),
         ),
         Misconception(
@@ -326,8 +326,8 @@ translated = Answer(
     misconceptions=(
         Misconception(
             "shape-decides",
-            "a matrix is turned if its shape does not fit: the square one stays on its side, and one that really has the "
-            "wrong shape may be let in",
+            "a matrix is turned if its shape does not fit: the square one stays on its side, and one that really has "
+            "the wrong shape may be let in",
             edits=((_TURN, "if weight.ndim == 2 and tuple(weight.shape) != tuple(wanted[ours]):"),),
         ),
         Misconception(
@@ -349,11 +349,12 @@ translated = Answer(
         ),
         Misconception(
             "reshaped",
-            "the matrices are reshaped to the wanted shape instead of turned, which leaves the numbers in the wrong order",
+            "the matrices are reshaped to the wanted shape instead of turned, which leaves the numbers in "
+            "the wrong order",
             edits=(
                 (
                     "weight = weight.T  #",
-                    "weight = weight.reshape(wanted[ours]) if weight.numel() == torch.Size(wanted[ours]).numel() else weight.T  #",
+                    "weight = weight.reshape(wanted[ours]) if weight.shape[::-1] == wanted[ours] else weight.T  #",
                 ),
             ),
         ),
@@ -497,6 +498,11 @@ first_difference = Answer(
             "mean-difference",
             "the mean of the differences is tested instead of each, so that one wrong element drowns",
             edits=((_TEST, "if not (a - b).abs().mean() <= allowed.mean():"),),
+        ),
+        Misconception(
+            "norms-compared",
+            "the norm of the whole difference is compared with the state's, so that one wrong element drowns",
+            edits=((_TEST, "if not (a - b).norm() <= tolerance * b.norm():"),),
         ),
         Misconception(
             "sign-forgotten",

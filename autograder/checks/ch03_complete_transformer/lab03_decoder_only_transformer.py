@@ -44,8 +44,8 @@ parameter_parts = Exercise(
         "Write each linear layer as inputs × outputs + outputs, and count what occurs in every block L times.",
         "Attention: C to 3C and C to C. Feed-forward: C to 4C and 4C to C. A norm holds 2C numbers; how many norms are "
         "there altogether?",
-        "token V·C; position context·C; attention L·(3C·C + 3C + C·C + C); feed-forward L·(4C·C + 4C + 4C·C + C); norms "
-        "(2L + 1)·2C.",
+        "token V·C; position context·C; attention L·(3C·C + 3C + C·C + C); feed-forward L·(4C·C + 4C + 4C·C + C); "
+        "norms (2L + 1)·2C.",
     ),
 )
 
@@ -152,8 +152,8 @@ gpt = Exercise(
         "source.models.gpt.GPT.read",
     ),
     hints=(
-        "Go through the letters: (B, T) ids, (B, T, C) after the embeddings and after each block, (B, T, V) at the end. "
-        "What belongs to the stream, and what to reading it?",
+        "Go through the letters: (B, T) ids, (B, T, C) after the embeddings and after each block, (B, T, V) at the "
+        "end. What belongs to the stream, and what to reading it?",
         "`nn.ModuleList(Block(...) for _ in range(L))` makes L different blocks. `causal_mask(T) & mask` broadcasts. "
         "`F.cross_entropy` wants (n, V) and (n,): flatten(0, 1) and flatten().",
         "stream: x = [token(ids) + position(where)]; for each block append block(last, seen). forward: logits = "
@@ -328,8 +328,8 @@ generate = Exercise(
         "One turn of the loop: which ids does the model see, which of its logits matter, and what is appended?",
         "`ids[:, -context:]` keeps the last ones, all if there are fewer. `logits[:, -1]` is (B, V). "
         "`torch.cat([ids, following[:, None]], dim=1)` makes a new tensor. `with torch.no_grad():` around it all.",
-        "repeat `new` times: logits = model(the last `context` ids), at the last position; if temperature is 0: argmax; "
-        "otherwise draw(softmax(logits / temperature)); append.",
+        "repeat `new` times: logits = model(the last `context` ids), at the last position; if temperature is 0: "
+        "argmax; otherwise draw(softmax(logits / temperature)); append.",
     ),
 )
 
@@ -409,12 +409,12 @@ asked_for = Exercise(
     },
     forbids=("source.models.decoder_steps.asked_for",),
     hints=(
-        "The fake model decides on the logits. After the loss is computed, where do you find the gradient with respect to "
-        "them? You need the very tensor that the loss was given.",
+        "The fake model decides on the logits. After the loss is computed, where do you find the gradient with respect "
+        "to them? You need the very tensor that the loss was given.",
         "Inside your function define `model(ids)`: it makes `torch.zeros(*ids.shape, vocabulary, requires_grad=True)`, "
-        "keeps it in a list, and returns it. `torch.autograd.grad(loss, tensors)` returns one gradient for each tensor; "
-        "`gradient.min(dim=-1)` gives the least value and its place.",
-        "given = []; model appends zeros that require gradients and returns them; gradient of loss_of(model, rows) with "
-        "respect to given[0]; the place of the least entry where that is negative, else -1: torch.where.",
+        "keeps it in a list, and returns it. `torch.autograd.grad(loss, tensors)` returns one gradient for each "
+        "tensor; `gradient.min(dim=-1)` gives the least value and its place.",
+        "given = []; model appends zeros that require gradients and returns them; gradient of loss_of(model, rows) "
+        "with respect to given[0]; the place of the least entry where that is negative, else -1: torch.where.",
     ),
 )

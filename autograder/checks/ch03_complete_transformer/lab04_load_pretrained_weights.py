@@ -15,7 +15,7 @@ KINDS = {"F16": torch.float16, "BF16": torch.bfloat16, "F32": torch.float32, "F6
 def safetensors_file(
     tensors: dict[str, torch.Tensor], order: list[str] | None = None, metadata: bool = True, padding: int = 0
 ) -> torch.Tensor:
-    """A file's bytes, as uint8 (n,). order: of the data, where it is not the header's. padding: spaces after the JSON."""
+    """A file's bytes, as uint8 (n,). order: the data's, if not the header's. padding: spaces after the JSON."""
     places, data = {}, b""
     for name in order or list(tensors):
         raw = tensors[name].contiguous().view(-1).view(torch.uint8).numpy().tobytes()
@@ -89,9 +89,9 @@ read_weights = Exercise(
         "begin whose offset is 0?",
         '`int.from_bytes(file.read(8), "little")`, `json.loads(...)`, `file.seek(place)`. '
         "`torch.frombuffer(bytearray(raw), dtype=...)` makes a flat tensor of bytes; `.reshape(shape)`, `.float()`.",
-        "size from the first 8 bytes; header from the next size bytes, without __metadata__; for each wanted name: seek "
-        "to 8 + size + first offset, read end - first bytes, turn into a tensor of the header's dtype and shape, to "
-        "float32.",
+        "size from the first 8 bytes; header from the next size bytes, without __metadata__; for each wanted name: "
+        "seek to 8 + size + first offset, read end - first bytes, turn into a tensor of the header's dtype and "
+        "shape, to float32.",
     ),
 )
 
@@ -293,6 +293,7 @@ def _difference_cases():
         Case("an element that is nearly zero", near_zero),
         Case("an element that is very large", outlier),
         Case("shapes that broadcast", alike),
+        Case("one of many elements is off", off(states_inputs(d, [1.0, 1.0], 2, 12, 80), "block 0", (1, 7, 33), 1e-4)),
         Case("a larger tolerance", off(lax, "block 0", (1, 1, 1), 0.5)),
     ]
 
@@ -318,8 +319,8 @@ first_difference = Exercise(
         "source.models.first_difference.distance",
     ),
     hints=(
-        "Layer by layer in the order of theirs. What has to be checked before two tensors may be subtracted? And what has "
-        "to be true of *every* element for a layer to pass?",
+        "Layer by layer in the order of theirs. What has to be checked before two tensors may be subtracted? And what "
+        "has to be true of *every* element for a layer to pass?",
         "`a[real]` keeps the real positions: (B, T, C) and (B, T) give (n, C). `b.square().mean().sqrt()` is the root "
         "mean square. `not (... <= allowed).all()` is True for a NaN; `(... > allowed).any()` is not.",
         "for name, b: a = ours[name]; other shape: return name; both to float64; if real is given keep real positions; "

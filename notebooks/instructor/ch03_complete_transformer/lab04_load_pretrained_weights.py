@@ -203,7 +203,9 @@ reader = earlier("ch03/lab04/read_weights", read_weights, gpt2_files.read_weight
 # %% tags=["look"]
 with FILE.open("rb") as file:
     found = reader(file)
-print(f"{len(found)} tensors, {sum(w.numel() for w in found.values()):,} numbers")
+everything = torch.cat([w.flatten() for w in found.values()])
+print(f"{len(found)} tensors, {len(everything):,} numbers, {100 * (everything.abs() < 2**-14).float().mean():.2f}% of them "
+      "below the dashed line")
 kinds = {"embeddings": ("wte", "wpe"), "attention": ("attn",), "feed-forward": ("mlp",), "norms": ("ln_",)}
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.2), layout="constrained")
 bins = np.logspace(-9, 1, 60)
@@ -211,7 +213,7 @@ for (kind, marks), colour, line in zip(kinds.items(), (BLUE, ORANGE, GREEN, PINK
     chosen = [w for name, w in found.items() if any(mark in name for mark in marks)]
     left.barh(kind, sum(w.numel() for w in chosen) * 2 / 1e3, color=colour)
     values = torch.cat([w.flatten() for w in chosen]).abs().numpy()
-    right.hist(values, bins=bins, histtype="step", color=colour, linestyle=line, label=kind, density=False, log=True)
+    right.hist(values, bins=bins, histtype="step", color=colour, linestyle=line, label=kind, log=True)
 left.set(xlabel="size in the file (kB)", ylabel="kind of weight")
 right.axvline(2.0**-14, color="gray", linestyle="--")
 right.set(xlabel="size of a number", ylabel="how many", xscale="log")
@@ -219,8 +221,7 @@ right.legend(fontsize=9, loc="upper left")
 plt.show()
 
 # %% [markdown]
-# **About what share of the numbers lies left of the dashed line, and does it matter?** The numbers there are smaller than
-# a tenth of a thousandth. What they lose is in the eleventh binary digit and beyond of something that adds next to
+# **Does it matter to those left of the dashed line?** They are smaller than a ten-thousandth. What they lose is in the eleventh binary digit and beyond of something that adds next to
 # nothing. Training, where many small steps have to add up, is another matter: chapter 11.
 
 # %% [markdown]
@@ -457,7 +458,9 @@ check("ch03/lab04/first_difference", first_difference)
 
 # %% tags=["look"]
 from transformers import GPT2Config, GPT2LMHeadModel
+from transformers.utils import logging
 
+logging.disable_progress_bar()
 first_wrong = earlier("ch03/lab04/first_difference", first_difference, comparing.first_difference)
 
 
@@ -575,7 +578,10 @@ compare = earlier("ch03/lab04/first_difference", first_difference, comparing.fir
 def random_gpt2(V, context, C, H, L, seed):
     """transformers' GPT-2 with random weights, each of which matters."""
     reference = GPT2LMHeadModel(
-        GPT2Config(vocab_size=V, n_positions=context, n_embd=C, n_head=H, n_layer=L, attn_implementation="eager")
+        GPT2Config(
+            vocab_size=V, n_positions=context, n_embd=C, n_head=H, n_layer=L,
+            bos_token_id=None, eos_token_id=None, attn_implementation="eager",
+        )
     ).eval()
     torch.manual_seed(seed)
     for name, weight in reference.named_parameters():
