@@ -259,6 +259,11 @@ gpt = Answer(
             ),
         ),
         Misconception(
+            "normed-after-each-block",
+            "the last norm is applied after every block: the stream itself is never normed",
+            edits=(("x.append(block(x[-1], seen))", "x.append(self.last_norm(block(x[-1], seen)))"),),
+        ),
+        Misconception(
             "embedding-not-in-the-stream",
             "stream() returns only what the blocks put out, without the embeddings at the beginning",
             edits=(("        return x\n        ### END", "        return x[1:] or x\n        ### END"),),
@@ -407,6 +412,11 @@ initialise = Answer(
                     "0.02 * 3**0.5 / math.sqrt(2 * len(model.blocks)))",
                 ),
             ),
+        ),
+        Misconception(
+            "biases-drawn",
+            "the biases are drawn with standard deviation 0.02 too, instead of being set to 0",
+            edits=(("nn.init.zeros_(weight)", "nn.init.normal_(weight, std=0.02)"),),
         ),
         Misconception(
             "gains-zero",

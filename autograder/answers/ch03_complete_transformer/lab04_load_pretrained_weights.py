@@ -314,7 +314,7 @@ def _state_reference(i):
         elif theirs not in used and not theirs.endswith((".attn.bias", ".attn.masked_bias")):
             problems.append(["unexpected", name])
     outputs = {"problems": sorted(problems), "names of the state": sorted(state)}
-    return outputs | {f"the state's {name}": state[name] for name in sorted(state)}
+    return outputs | {f"state[{name}]": state[name] for name in sorted(state)}
 
 
 _TURN = 'if ".c_" in theirs and theirs.endswith("weight"):'
@@ -498,6 +498,12 @@ first_difference = Answer(
             "mean-difference",
             "the mean of the differences is tested instead of each, so that one wrong element drowns",
             edits=((_TEST, "if not (a - b).abs().mean() <= allowed.mean():"),),
+        ),
+        Misconception(
+            "largest-for-rms",
+            "the layer's largest element takes the place of its root mean square, so that beside an outlier anything "
+            "passes",
+            edits=((_ALLOWED, "tolerance * (b.abs() + (b.abs().max() if b.numel() else 0))"),),
         ),
         Misconception(
             "norms-compared",

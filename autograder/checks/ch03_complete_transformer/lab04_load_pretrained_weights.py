@@ -217,7 +217,7 @@ def _state_act(f, i):
     if not isinstance(problems, list) or any(not isinstance(p, tuple | list) or len(p) != 2 for p in problems):
         raise WrongType(f"problems is a list of pairs (kind, name); yours: {problems!r}"[:300])
     outputs = {"problems": [list(p) for p in problems], "names of the state": sorted(map(str, state))}
-    return outputs | {f"the state's {name}": state[name] for name in sorted(state, key=str)}
+    return outputs | {f"state[{name}]": state[name] for name in sorted(state, key=str)}
 
 
 translated = Exercise(
@@ -279,6 +279,8 @@ def _difference_cases():
     near_zero["theirs"]["embedding"][0, 0, 0], near_zero["ours"]["embedding"][0, 0, 0] = 1e-9, 3e-7
     outlier = states_inputs(d, [1.0, 1.0], B=3, T=8, C=16)
     outlier["theirs"]["block 0"][1, 1, 1], outlier["ours"]["block 0"][1, 1, 1] = 1000.0, 1000.004
+    beside = states_inputs(d, [1.0, 1.0], B=3, T=8, C=16)
+    beside["theirs"]["block 0"][1, 1, 1], beside["ours"]["block 0"][1, 1, 1] = 1000.0, 1000.0
     alike = states_inputs(d, [1.0, 1.0], B=1)
     alike["theirs"] = {name: state.repeat(3, 1, 1) for name, state in alike["theirs"].items()}
     lax = off(states_inputs(d, [1.0, 1.0], tolerance=1e-2), "embedding", (0, 0, 0), 5e-3)
@@ -292,6 +294,7 @@ def _difference_cases():
         Case("small states, and one is off", off(states_inputs(d, [1.0, 1e-2, 1.0]), "block 0", (1, 1, 1), 4e-6)),
         Case("an element that is nearly zero", near_zero),
         Case("an element that is very large", outlier),
+        Case("an ordinary element is off beside a very large one", off(beside, "block 0", (2, 2, 2), 5e-3)),
         Case("shapes that broadcast", alike),
         Case("one of many elements is off", off(states_inputs(d, [1.0, 1.0], 2, 12, 80), "block 0", (1, 7, 33), 1e-4)),
         Case("a larger tolerance", off(lax, "block 0", (1, 1, 1), 0.5)),

@@ -57,7 +57,7 @@ SMALL = Sizes(vocabulary=256, context=64, width=64, heads=4, layers=2)
 text = torch.tensor(list(shakespeare("train").encode()[:400_000]))  # a byte is a token
 
 
-def batch(draw, size=16):
+def batch(draw, size=8):
     """(B, T + 1): windows of the text, one byte longer than the context."""
     return text[torch.randint(len(text) - SMALL.context, (size, 1), generator=draw) + torch.arange(SMALL.context + 1)]
 
@@ -280,7 +280,7 @@ net = TheGPT(trained.sizes)
 net.load_state_dict(trained.state_dict())
 net.eval()
 T = net.sizes.context
-held_out = torch.tensor(list(shakespeare("validation").encode()[: 512 * (T + 1)])).view(512, T + 1)
+held_out = torch.tensor(list(shakespeare("validation").encode()[: 256 * (T + 1)])).view(256, T + 1)
 with torch.no_grad():
     pieces = [net(rows[:, :-1]) for rows in held_out.split(64)]
     print(f"largest difference to the course's own model: {max_error(pieces[0], trained(held_out[:64, :-1])):.1e}")
