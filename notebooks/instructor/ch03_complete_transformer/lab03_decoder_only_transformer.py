@@ -413,8 +413,9 @@ for label, factor, line in (("0.02 everywhere", math.sqrt(2 * DEEP.layers), "--"
     model = TheGPT(DEEP)
     fresh_weights(model)
     with torch.no_grad():
-        for name, weight in model.named_parameters():
-            weight.mul_(factor) if name.endswith(("W_o.weight", "W_out.weight")) else None
+        for block in model.blocks:
+            for writer in (block.attention.W_o, block.feed_forward.W_out):
+                writer.weight.mul_(factor)
         sizes = torch.tensor([x.square().mean().sqrt() for x in model.stream(rows)])
     ax.plot(sizes / sizes[0], line, label=label)
 ax.set(xlabel="blocks passed", ylabel="size of the stream (× embedding's)", ylim=(0, None))
