@@ -230,6 +230,7 @@ translated = Exercise(
     visible=_state_cases,
     forbids=(
         "source.models.gpt2_files.translated",
+        "source.models.gpt.from_huggingface",
         "source.blocks.gpt2_block.from_gpt2",
         "source.blocks.assembled.block_state",
     ),
