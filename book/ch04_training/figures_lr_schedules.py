@@ -50,7 +50,7 @@ def schedule_shapes() -> Figure:
 
 def adams_first_steps() -> Figure:
     """Two curves against the step, on a logarithmic axis. The mean size of Adam's step starts at one rate and falls
-    to about a third. The share of weights that move in the right direction starts little above one half and rises.
+    to about a quarter. The share of weights that move in the right direction starts little above one half and rises.
     """
     rng = np.random.default_rng(0)
     weights, steps, signal = 4000, 200, 0.2
@@ -75,7 +75,7 @@ def adams_first_steps() -> Figure:
 def why_it_ends_small() -> Figure:
     """Expected loss against step on a logarithmic axis, 2000 steps. A high constant rate falls fast
     and then stays on a high floor. A low constant rate falls slowly and has not reached its floor. A rate that falls
-    in a straight line from high to zero is as fast as the first and ends below both.
+    in a straight line from high to zero begins like the first, lies above the second most of the way, and ends lowest.
     """
     n = 2000
     ways = {
@@ -94,16 +94,16 @@ def why_it_ends_small() -> Figure:
 
 def stable_then_decay() -> Figure:
     """Expected loss against step on a logarithmic axis. One long run at a constant rate lies almost flat on its floor.
-    From it branch three short decays, after 1000, 2000 and 3000 steps; each drops steeply, and later ones end lower.
+    From it branch three short decays, after 500, 1500 and 3500 steps; each drops steeply, and later ones end lower.
     """
     n, decay = 4000, 400
-    trunk, _ = _losses(np.full(n, 0.5))
+    trunk, _ = _losses(np.full(n, 0.2), 16)
     fig, ax = plt.subplots(figsize=(6.5, 3.6))
     ax.semilogy(trunk, color=BLUE, lw=2, label="at the peak all the time")
-    for branch, line in zip((1000, 2000, 3000), ("--", "-.", ":"), strict=True):
-        _, there = _losses(np.full(branch, 0.5))
-        down = np.array([schedules.warmup_linear(s, 0.5, 0, decay) for s in range(decay)])
-        falling, _ = _losses(down, begin=there)
+    for branch, line in zip((500, 1500, 3500), ("--", "-.", ":"), strict=True):
+        _, there = _losses(np.full(branch, 0.2), 16)
+        down = np.array([schedules.warmup_linear(s, 0.2, 0, decay) for s in range(decay)])
+        falling, _ = _losses(down, 16, there)
         ax.semilogy(
             np.arange(branch, branch + decay + 1),
             falling,
@@ -119,24 +119,27 @@ def stable_then_decay() -> Figure:
 
 
 def rate_and_batch() -> Figure:
-    """Two panels. Left: loss after 500 steps against a constant rate, one valley for each of four batch sizes; larger
-    batches have lower valleys farther to the right. Right: the best rate against the batch size, both logarithmic. It
-    rises, first nearly in proportion, then ever more slowly, below a dashed line where the steepest direction diverges.
+    """Two panels. Left: loss after 8192 examples against a rate, a valley for each of four batch sizes; from 1
+    to 64 they lie ever farther right and are about as deep, that of 1024 is higher. Right: the best rate
+    against the batch size, both logarithmic. It rises in proportion, then bends below a line where the run diverges.
     """
-    rates = np.logspace(-3, np.log10(1.99), 120)
-    batches = [4.0**k for k in range(8)]
+    rates = np.logspace(-4, np.log10(1.99), 140)
+    batches = [4**k for k in range(7)]
+    examples = 8192
 
-    def final(batch: float) -> np.ndarray:
-        return np.array([_losses(np.full(500, rate), batch)[0][-1] for rate in rates])
+    def final(batch: int) -> np.ndarray:
+        squares = np.ones((len(rates), len(CURVATURES)))
+        for _ in range(examples // batch):  # all rates together
+            shaken = rates[:, None] ** 2 * CURVATURES / batch
+            squares = (1 - rates[:, None] * CURVATURES) ** 2 * squares + shaken
+        return 0.5 * squares @ CURVATURES
 
     ends = {batch: final(batch) for batch in batches}
     fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.6))
-    for batch, colour, line in zip(
-        (1.0, 16.0, 256.0, 4096.0), (BLUE, ORANGE, GREEN, PINK), ("-", "--", "-.", ":"), strict=True
-    ):
-        left.loglog(rates, ends[batch], line, color=colour, lw=2, label=f"batch of {batch:,.0f}")
-    left.set(xlabel="learning rate", ylabel="expected loss after 500 steps", ylim=(None, 8))
-    left.legend(fontsize=9)
+    for batch, colour, line in zip((1, 16, 64, 1024), (BLUE, ORANGE, GREEN, PINK), ("-", "--", "-.", ":"), strict=True):
+        left.loglog(rates, ends[batch], line, color=colour, lw=2, label=f"batch of {batch:,}")
+    left.set(xlabel="learning rate", ylabel="expected loss after 8,192 examples", ylim=(0.004, 8))
+    left.legend(fontsize=9, loc="lower left")
     best = [rates[ends[batch].argmin()] for batch in batches]
     right.loglog(batches, best, "o-", color=BLUE, label="best rate")
     right.axhline(2.0, ls="--", color=RED, label="diverges")
@@ -148,8 +151,8 @@ def rate_and_batch() -> Figure:
 
 def clipping_and_rare_spikes() -> Figure:
     """Loss against step on a logarithmic axis for two runs with the same data, in which one batch in a hundred has a
-    gradient a hundred times too long. Without clipping the loss is thrown up at each spike and falls again. With
-    clipping the curve is smooth and far lower.
+    gradient a hundred times too long. Without clipping the loss is thrown up a thousandfold at each spike, falls again,
+    and is lost where spikes come close together. With clipping it falls and stays low.
     """
     n, width = 600, 20
     fig, ax = plt.subplots(figsize=(6.5, 3.4))
@@ -171,7 +174,7 @@ def clipping_and_rare_spikes() -> Figure:
 def going_on_after_the_end() -> Figure:
     """Expected loss against step for a run whose rate has fallen to zero at step 2000 and that is then continued for
     2000 steps. With the rate put back to the peak the loss jumps up and comes down only as the rate falls again.
-    A single run that was planned for 4000 steps is above it at step 2000 and about equal at the end.
+    A single run that was planned for 4000 steps is above it at step 2000 and below it at the end.
     """
     n = 2000
     once = np.array([schedules.warmup_linear(s, 0.5, 0, n) for s in range(n)])

@@ -52,32 +52,30 @@ from source.training.clipping import clip_by_global_norm as clip_gradients
 #
 # nanoGPT is the best-known small trainer of GPTs [@karpathy2022]. Its README gives a recipe for a laptop: Shakespeare, one
 # character at a time, 4 layers, width 128, about 800,000 parameters, 2,000 steps of 12 windows of 64 characters. Here
-# that recipe was trained again on the course's text, and then changed, one thing after the other. The model never gets
-# larger, and reads the very same batches. Every bar is the loss on text that no model has read.
+# that recipe was trained again on the course's text, and beside it a recipe with other choices. Its model is no larger,
+# and it reads the very same batches. The curves are the loss on text that neither has read.
 
 # %% tags=["look"]
 measured = json.loads(data_path("results/train_tiny.json").read_text(encoding="utf-8"))
-rows = measured["summary"]
-names, losses = list(rows), [row["validation"] for row in rows.values()]
-low = [row["validation"] - row["lowest"] for row in rows.values()]
-high = [row["highest"] - row["validation"] for row in rows.values()]
-fig, ax = plt.subplots(figsize=(7, 3))
-ax.barh(names[::-1], losses[::-1], xerr=[low[::-1], high[::-1]], color=[SKY] * (len(rows) - 1) + [BLUE])
-for y, loss in enumerate(losses[::-1]):
-    ax.text(loss + 0.02, y, f"{loss:.3f}", va="center", fontsize=9)
-ax.set(xlabel="validation loss (nats a character)", xlim=(min(losses) - 0.25, max(losses) + 0.12))
-plt.tight_layout()
+theirs, ours_then = measured["baseline"], measured["ours"]
+fig, ax = plt.subplots(figsize=(6.5, 3.2))
+for name, label, line, color in ((theirs, theirs, "--", ORANGE), (ours_then, "this lab's recipe", "-", BLUE)):
+    for run in measured["runs"]:
+        if run["recipe"] == name:
+            ax.plot(*zip(*run["curve"]), line, marker="o", markersize=4, color=color, label=label if run["seed"] == 0 else None)
+ax.set(xlabel="step", ylabel="validation loss (nats a character)")
+ax.legend()
 plt.show()
-print(f"{measured['size']['steps']:,} steps, {measured['size']['batch']} windows of {measured['size']['context']} characters each;",
-      f"{min(r['parameters'] for r in rows.values()):,} to {max(r['parameters'] for r in rows.values()):,} parameters;",
-      f"seeds a bar: {', '.join(str(r['seeds']) for r in rows.values())}; {measured['device']}")
+for name, label in ((theirs, theirs), (ours_then, "this lab's recipe")):
+    row = measured["summary"][name]
+    print(f"{label:<20}{row['parameters']:,} parameters, {measured['size']['steps']:,} steps | validation loss {row['validation']:.3f}")
 
 # %% [markdown]
-# **Which change is worth most, and which almost nothing? How much of it is a new kind of model, and how much only
-# another way of training the same one?** Read the bars from the top: each keeps what the ones above it changed. (nanoGPT's
-# README reports 1.88 for its recipe on another text, tiny_shakespeare; so compare the bars with each other.)
+# **After how many steps is the second recipe where the first one ends?** The steps after that are what
+# the first one's choices cost. (The README reports 1.88 for nanoGPT's recipe. That was measured on another text, tiny_shakespeare, so compare the two curves
+# with each other. The last number of each is over the whole held-out text, the curves over a part of it.)
 #
-# In this lab you put a loop together that trains any of them, learn to read its curves, and train the last one yourself.
+# In this lab you put a loop together that trains both, learn to read its curves, and train the better one yourself.
 #
 # Letters: `B` rows of a batch, `T` positions, `V` vocabulary, `C` width, `L` layers, `H` heads.
 
@@ -394,7 +392,7 @@ for temperature in (0.0, 0.5, 0.8, 1.5):
 # %% [markdown]
 # ## What makes the difference
 #
-# The model that you just trained has nanoGPT's size, and differs from it in five things, the bars of the beginning:
+# The model that you just trained has nanoGPT's size, and differs from it in these things:
 #
 # - **A higher rate that falls to 0 in a straight line.** nanoGPT's peak is safe for many settings and low for this one.
 #   That is no criticism: a recipe that must not fail is not tuned to the edge.
@@ -462,7 +460,7 @@ print(f"goal: below {goal:.3f}, {whose} | measured: {loss:.3f} on {len(text.vali
 #
 # - The papers: [@jordan2024], the article on Muon; [@so2021], which found ReLU squared by a search over programs.
 # - Production code: nanoGPT's `train.py`, from `while True` on. Find your six lines. Which of them differs?
-# - `python -m source.train_tiny --ladder` makes the bars of the beginning; `--text tiny` takes nanoGPT's own text, where
+# - `python -m source.train_tiny --ladder` trains every recipe between the two, so that you see what each change is worth; `--text tiny` takes nanoGPT's own text, where
 #   its README reports 1.88; `--size gpu` takes its larger setting, where the README reports 1.4697.
-# - An extension: beat the last bar. Everything is allowed but more parameters, more data and more steps. Change one thing
+# - An extension: beat this lab's recipe. Everything is allowed but more parameters, more data and more steps. Change one thing
 #   at a time, use three seeds, and write down what did not work: that is the part which nobody publishes.
