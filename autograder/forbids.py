@@ -31,7 +31,8 @@ class Watch:
     """Inside `with Watch(names) as watch` a forbidden call raises; `watch.fired` keeps it even if it was caught.
 
     names: torch functions ("softmax"); the course's own with their full path
-    ("source.attention.dot_product.attention", "source.attention.multi_head.MultiHeadAttention.forward"); or a class of
+    ("source.attention.dot_product.attention", "source.attention.multi_head.MultiHeadAttention.forward"), and torch's
+    that are written in Python ("torch.optim.adam.adam", where it is defined, not where it is handed on); or a class of
     another library ("tokenizers.Tokenizer"): all its methods, and importing that library where nothing did so before.
     """
 
@@ -39,7 +40,8 @@ class Watch:
         self.names = names
         self.fired: list[str] = []
         self._modes = (_Functions(self), _Operators(self)) if any("." not in name for name in names) else ()
-        self._own = {name: course_function(name) for name in names if name.startswith(("source.", "autograder."))}
+        plain = ("source.", "autograder.", "torch.")
+        self._own = {name: course_function(name) for name in names if name.startswith(plain)}
         self._foreign = [name for name in names if "." in name and name not in self._own]
         self._codes: dict[str, CodeType] = {}
         self._methods: list[tuple[type, str, Any]] = []
