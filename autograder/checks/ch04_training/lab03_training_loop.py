@@ -114,7 +114,7 @@ learning_rate = Exercise(
     forbids=(
         "source.training.schedules.warmup_cosine",
         "source.training.schedules.cosine_restarts",
-        "source.train_gpt.learning_rate",
+        "source.checkpoints.plan.learning_rate",
     ),
     hints=(
         "There are three stretches: before the peak, on the way down, and after the end. Which of them divides by "

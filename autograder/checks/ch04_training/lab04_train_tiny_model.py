@@ -240,7 +240,7 @@ validation_loss = Exercise(
         "source.training.evaluation.validation_loss",
         "source.training.evaluation.validation_loss_naive",
         "source.training.evaluation.measuring",
-        "source.train_gpt.validation_loss",
+        "source.checkpoints.measuring.validation_loss",
     ),
     hints=(
         "How many tokens does each batch have, and the last one? And in which mode was the model when it came to you?",
@@ -356,7 +356,7 @@ sample = Exercise(
     act=_sample_act,
     visible=_sample_cases,
     properties=(Property("each token is drawn with its probability at this temperature", _counts),),
-    forbids=("source.training.evaluation.sample", "source.train_gpt.sample"),
+    forbids=("source.training.evaluation.sample", "source.checkpoints.measuring.sample"),
     hints=(
         "The model answers for every position. Which position's answer do you need, and what of the text may it see?",
         "`ids[:, -context:]`, then `[:, -1]` of the logits; `torch.multinomial(p, 1, generator=generator)` gives "
