@@ -131,6 +131,11 @@ adamw_step = Answer(
             edits=(("t, m, v =", "betas = betas[::-1]\n    t, m, v ="),),
         ),
         Misconception(
+            "betas-ignored",
+            "the betas are 0.9 and 0.999 whatever is asked for",
+            edits=(("t, m, v =", "betas = (0.9, 0.999)\n    t, m, v ="),),
+        ),
+        Misconception(
             "no-root",
             "the move is divided by the average square itself, not by its root",
             edits=((_MOVE, "p.sub_(rate * m_hat / (v_hat + eps))"),),

@@ -96,7 +96,9 @@ decay_groups = Answer(
             "    ]\n",
         ),
         Misconception(
-            "everything-decays", "both groups decay", edits=(('if p.ndim < 2], "weight_decay": 0.0', 'if p.ndim < 2], "weight_decay": decay'),)
+            "everything-decays",
+            "both groups decay",
+            edits=(('if p.ndim < 2], "weight_decay": 0.0', 'if p.ndim < 2], "weight_decay": decay'),),
         ),
         Misconception(
             "frozen-too",

@@ -227,7 +227,7 @@ for (peak, run), line, color in zip(runs.items(), ("-", "--", "-.", ":", "-"), (
     left.plot(smoothed(run.losses, 10), line, color=color, label=f"{peak:g}")
 left.set(xlabel="step", ylabel="training loss (nats a character)", ylim=(None, 6))
 left.legend(title="peak rate", fontsize=9)
-right.loglog(peaks, [np.mean(run.losses[-20:]) for run in runs.values()], "o-")
+right.semilogx(peaks, [np.mean(run.losses[-20:]) for run in runs.values()], "o-")
 right.set(xlabel="peak rate", ylabel="loss at the end (nats a character)")
 plt.show()
 
@@ -276,7 +276,7 @@ def validation_loss(model: nn.Module, ids: torch.Tensor, T: int, batch: int = 32
 check("ch04/lab04/validation_loss", validation_loss)
 
 # %% [markdown]
-# **Look at it.** The small model once reads the whole training text, and once only its first 4,000 characters, again and
+# **Look at it.** The small model once reads the whole training text, and once only its first 3,000 characters, again and
 # again. Both are measured on the same held-out text.
 
 # %% tags=["given"]
@@ -284,11 +284,10 @@ loss_on = earlier("ch04/lab04/validation_loss", validation_loss, evaluation.vali
 
 # %% tags=["look"]
 held_out = text.validation[:10_000]
-LONGER = replace(SMALL, steps=500, width=64)
-how = replace(recipe.NANOGPT, rate=8e-3, last_rate=8e-4)
+LONGER = replace(SMALL, steps=300, width=64)
 fig, axes = plt.subplots(1, 2, figsize=(9, 3.2), sharey=True, layout="constrained")
-for ax, characters in zip(axes, (len(text.train), 4_000)):
-    run = fit(how, LONGER, text.train[:characters], measure=lambda model: loss_on(model, held_out, 32, 64), every=50)
+for ax, characters in zip(axes, (len(text.train), 3_000)):
+    run = fit(recipe.OURS, LONGER, text.train[:characters], measure=lambda model: loss_on(model, held_out, 32, 64), every=20)
     curves(ax, run)
     ax.set(title=f"{characters:,} characters to read", ylabel="loss (nats a character)" if ax is axes[0] else "")
 plt.show()
@@ -296,7 +295,7 @@ plt.show()
 # %% [markdown]
 # **From which step on should the right run have been stopped, and what would its training loss alone have told you?**
 # When the two curves part, the model learns *this text* instead of the language. On the left they go together: with
-# little more than a tenth of the text read, nothing could be learned by heart. More text, dropout, weight decay or an
+# less than a tenth of the text read, nothing could be learned by heart. More text, dropout, weight decay or an
 # early end are the remedies; the first is the best.
 
 # %% [markdown]
