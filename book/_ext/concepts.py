@@ -1,4 +1,4 @@
-"""Puts a concept's interactive part on a page, and the gallery of all concepts. What it shows is computed in the browser.
+"""Puts a concept's moving part on a page, and lists all concepts. What it shows is computed in the browser, not here.
 
 A concept is three files of one name in book/concepts: NAME.md, its page; NAME.js, what moves; figures_NAME.py, the
 still picture for paper and for browsers without scripts.
