@@ -1,43 +1,6 @@
-"""Concept modules in a browser, straight from the source tree: no build of the book is needed."""
-
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+"""A concept's card in a browser, straight from the source tree: driven as a reader does, by mouse and by keys."""
 
 import pytest
-
-from autograder.paths import BOOK, ROOT
-
-PAGE = "<!doctype html><meta charset=utf-8><link rel=stylesheet href=/_static/course.css><course-{tag}></course-{tag}>"
-
-
-class _Source(SimpleHTTPRequestHandler):
-    """The source tree with book/_static where a built book has it."""
-
-    def translate_path(self, path: str) -> str:
-        path = path.split("?")[0]
-        return str(BOOK / path.lstrip("/") if path.startswith("/_static/") else ROOT / path.lstrip("/"))
-
-    def do_GET(self) -> None:
-        if not self.path.startswith("/card/"):
-            return super().do_GET()
-        name = self.path.removeprefix("/card/")
-        page = PAGE.format(tag=name.replace("_", "-")) + f"<script type=module src=/book/concepts/{name}.js></script>"
-        self.send_response(200)
-        self.send_header("Content-Type", "text/html; charset=utf-8")
-        self.end_headers()
-        self.wfile.write(page.encode())
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
-@pytest.fixture(scope="session")
-def source_site():
-    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Source, directory=str(ROOT)))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    server.shutdown()
 
 
 class Card:
@@ -52,7 +15,7 @@ class Card:
         return self.page.evaluate(script, [self.name, function, list(arguments)])
 
     def state(self) -> dict[str, object]:
-        return self.page.evaluate("() => document.querySelector('body > *').state")
+        return self.page.evaluate("() => document.querySelector('.live').state")
 
     def words(self) -> str:
         return self.page.inner_text(".concept-words")
@@ -84,21 +47,14 @@ class Card:
 
 
 @pytest.fixture
-def card(browser, source_site):
-    """Opens a concept's element; script errors fail the test."""
-    contexts, errors = [], []
+def card(open_source):
+    """Opens a concept's element."""
 
     def open_card(name: str, width: int = 800) -> Card:
-        context = browser.new_context(viewport={"width": width, "height": 900})
-        contexts.append(context)
-        page = context.new_page()
-        page.on("pageerror", lambda error: errors.append(str(error)))
-        page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
-        page.goto(f"{source_site}/card/{name}")
+        tag = f"course-{name.replace('_', '-')}"
+        page = open_source(f"<{tag}></{tag}><script type=module src=/book/concepts/{name}.js></script>")
+        page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_selector(".concept-picture")
         return Card(page, name)
 
-    yield open_card
-    for context in contexts:
-        context.close()
-    assert [error for error in errors if "favicon" not in error and "404" not in error] == []
+    return open_card
