@@ -1,7 +1,7 @@
 // Softmax turns scores into a blend: three scores and a temperature, the weights, and the mixed value. No attention mask.
 
 import { defineConcept, handle } from "../../_static/js/concept.js";
-import { axes, box, line, picture, rect, text } from "../../_static/js/svg.js";
+import { box, el, line, picture, rect, text } from "../../_static/js/svg.js";
 
 const KEYS = ["cat", "sat", "mat"];
 const COLOURS = ["var(--course-blue)", "var(--course-orange)", "var(--course-green)"];
@@ -23,38 +23,52 @@ export function compute({ scores, temperature }) {
   };
 }
 
-function draw({ weights, blend }, { scores }, set) {
-  const svg = picture(640, 300, "Left: three scores as bars that can be dragged. Right: their weights, and the blend of the values on a line.");
-  const left = axes({ left: 56, top: 20, width: 200, height: 200, x: [0, 3], y: [-4, 4], yTitle: "score", format: (v) => (Number.isInteger(v) ? v : "") });
-  svg.append(left.node.lastChild, line(56, left.y(0), 256, left.y(0)), line(56, 20, 56, 220));
-  for (const value of [-4, -2, 0, 2, 4]) svg.append(line(52, left.y(value), 56, left.y(value)), text(47, left.y(value), value, { anchor: "end", size: 11 }));
-  scores.forEach((score, i) => {
-    const x = left.x(i + 0.5), top = left.y(Math.max(0, score)), height = Math.abs(left.y(score) - left.y(0));
-    svg.append(rect(x - 22, top, 44, height, { fill: COLOURS[i], opacity: 0.85 }), text(x, 238, KEYS[i]));
-    const moved = (to) => set({ scores: scores.map((s, j) => (j === i ? Math.min(4, Math.max(-4, Math.round(to * 10) / 10)) : s)) });
-    svg.append(handle(rect(x - 26, left.y(score) - 7, 52, 14, { fill: "var(--course-ink)", opacity: 0.75, radius: 6 }), {
-      name: i, label: `score of ${KEYS[i]}`, value: score.toFixed(1),
-      keys: (dx, dy) => moved(score + 0.1 * (dx + dy)),
-      move: (_, y) => moved(4 - (8 * (y - 20)) / 200),
-    }));
-  });
-  let at = 330;
-  svg.append(text(330, 20, "weights", { anchor: "start", size: 12 }));
+function draw({ weights, blend }, { scores }, set, narrow) {
+  const words = "Three scores as bars that can be dragged; their weights as shares of one bar; the blend of the values on a line.";
+  const svg = narrow ? picture(340, 420, words) : picture(640, 260, words);
+  svg.append(bars(scores, set));
+  const [x, y] = narrow ? [30, 262] : [330, 20];
+  let at = x;
+  svg.append(text(x, y, "weights", { anchor: "start" }));
   weights.forEach((weight, i) => {
     const width = 280 * weight;
-    svg.append(box(at, 36, width, 44, COLOURS[i], width > 64 ? `${KEYS[i]} ${weight.toFixed(2)}` : ""));
+    svg.append(box(at, y + 14, width, 40, COLOURS[i], width > 64 ? `${KEYS[i]} ${weight.toFixed(2)}` : ""));
     at += width;
   });
-  const place = (value) => 330 + 280 * (value + 1) / 2;
-  svg.append(text(330, 130, "the blend of the values", { anchor: "start", size: 12 }), line(330, 180, 610, 180));
-  VALUES.forEach((value, i) => svg.append(rect(place(value) - 5, 175, 10, 10, { fill: COLOURS[i], radius: 5 }), text(place(value), 200, `${KEYS[i]} ${value}`, { size: 11 })));
-  svg.append(line(place(blend), 152, place(blend), 180, { width: 3 }), text(place(blend), 144, blend.toFixed(2), { weight: 600 }));
+  const place = (value) => x + 280 * (value + 1) / 2;
+  svg.append(text(x, y + 80, "the blend of the values", { anchor: "start" }), line(x, y + 126, x + 280, y + 126));
+  VALUES.forEach((value, i) => svg.append(rect(place(value) - 5, y + 121, 10, 10, { fill: COLOURS[i], radius: 5 }), text(place(value), y + 146, `${KEYS[i]} ${signed(value)}`, { size: 12 })));
+  svg.append(line(place(blend), y + 106, place(blend), y + 126, { width: 3 }), text(place(blend), y + 97, signed(blend.toFixed(2)), { weight: 600 }));
   return svg;
+}
+
+/** The scores as bars, each with a handle at its end. */
+function bars(scores, set) {
+  const drawn = el("g"), top = 16, height = 200, y = (score) => top + height * (4 - score) / 8;
+  drawn.append(line(56, y(0), 290, y(0)), line(56, top, 56, top + height), text(2, y(1), "score", { anchor: "start", size: 12 }));
+  for (const value of [-4, -2, 0, 2, 4]) drawn.append(line(52, y(value), 56, y(value)), text(47, y(value), signed(value), { anchor: "end", size: 12 }));
+  scores.forEach((score, i) => {
+    const x = 98 + 72 * i, moved = (to) => set({ scores: scores.map((s, j) => (j === i ? Math.min(4, Math.max(-4, Math.round(to * 10) / 10)) : s)) });
+    drawn.append(rect(x - 22, y(Math.max(0, score)), 44, Math.abs(y(score) - y(0)), { fill: COLOURS[i], opacity: 0.85 }), text(x, 232, KEYS[i]));
+    // What is taken hold of is larger than what is seen: a finger is broad.
+    const grip = el("g", {}, rect(x - 30, y(score) - 15, 60, 30, { opacity: 0 }), rect(x - 26, y(score) - 5, 52, 10, { fill: "var(--course-ink)", opacity: 0.75, radius: 5 }));
+    drawn.append(handle(grip, {
+      name: i, label: `score of ${KEYS[i]}`, value: score.toFixed(1),
+      keys: (dx, dy) => moved(score + 0.1 * (dx + dy)),
+      move: (_, to) => moved(4 - (8 * (to - top)) / height),
+    }));
+  });
+  return drawn;
+}
+
+/** A number with a true minus sign. */
+function signed(value) {
+  return String(value).replace("-", "−");
 }
 
 function tell({ weights, blend, entropy }) {
   const shares = weights.map((weight, i) => `${KEYS[i]} ${(100 * weight).toFixed(1)} %`).join(", ");
-  return `Weights: ${shares}. Blend ${blend.toFixed(2)}; entropy ${entropy.toFixed(2)} nats of at most ${Math.log(3).toFixed(2)}.`;
+  return `Weights: ${shares}. Blend ${signed(blend.toFixed(2))}; entropy ${entropy.toFixed(2)} nats of at most ${Math.log(3).toFixed(2)}.`;
 }
 
 const START = { scores: [2, 1, -1], temperature: 1 };
@@ -75,7 +89,7 @@ defineConcept("softmax-blend", {
   controls: [{ name: "temperature", label: "Temperature", kind: "range", min: 0.05, max: 4, step: 0.05, show: (t) => t.toFixed(2) }],
   compute, draw, tell,
   question: {
-    ask: "With the scores 2, 1 and -1: what is the highest temperature at which “cat” still gets 90 % of the weight? (to 0.05)",
+    ask: "With the scores 2, 1 and −1: what is the highest temperature at which “cat” still gets 90 % of the weight? (to 0.05)",
     judge(reply) {
       const { weights } = compute({ scores: START.scores, temperature: reply });
       if (!(reply > 0)) return { right: false, why: "A temperature divides the scores: it has to be above 0." };

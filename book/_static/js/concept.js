@@ -21,7 +21,8 @@ export function html(name, properties = {}, ...children) {
  *   kind "switch": true or false;
  *   kind "button": press(state) -> changes to the state.
  * compute(state) -> values: the truth, nothing drawn.
- * draw(values, state, set) -> an SVG from svg.js. set(changes) moves the state, for handles inside the picture.
+ * draw(values, state, set, narrow) -> an SVG from svg.js. set(changes) moves the state, for handles inside the picture.
+ *   narrow: on a phone, where a picture should be about 340 units wide: then a unit is a pixel, and text stays legible.
  * tell(values, state) -> a sentence or two with the numbers, read aloud when they change.
  * question: { ask, options [[reply, words], ...] or kind "number" with unit, judge(reply) -> { right, why } }.
  *   Ask what only moving can answer. judge computes: it calls compute, and holds no answer.
@@ -40,9 +41,12 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
       this.shown.append(this.place, this.words, panel);
       if (question) this.shown.append(asked(question));
       this.append(this.shown);
-      this.classList.add("live"); // the drawing that stood here for readers without scripts goes
+      this.classList.add("course-concept", "live"); // the drawing that stood here for readers without scripts goes
       this.set({});
+      new ResizeObserver(() => { if (this.narrow !== this.isNarrow()) this.set({}); }).observe(this);
     }
+
+    isNarrow() { return this.clientWidth < 520; }
 
     control(told) {
       const id = `concept-${(count += 1)}`;
@@ -75,7 +79,8 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
       for (const write of Object.values(this.inputs)) write();
       this.values = compute(this.state);
       const focused = this.place.contains(document.activeElement) ? document.activeElement.getAttribute("data-handle") : null;
-      this.place.replaceChildren(draw(this.values, this.state, (moved) => this.set(moved)));
+      this.narrow = this.isNarrow();
+      this.place.replaceChildren(draw(this.values, this.state, (moved) => this.set(moved), this.narrow));
       if (focused !== null) this.place.querySelector(`[data-handle="${focused}"]`)?.focus();
       this.words.textContent = tell(this.values, this.state);
     }

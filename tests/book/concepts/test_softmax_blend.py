@@ -65,6 +65,9 @@ def test_the_question_accepts_the_right_temperature_and_explains_wrong_ones(card
     assert "Give a number" in shown.answer("warm")
 
 
-def test_it_fits_a_phone(card):
+def test_on_a_phone_it_fits_and_what_is_dragged_is_as_broad_as_a_finger(card):
     shown = card("softmax_blend", width=390)
     assert shown.page.evaluate("document.documentElement.scrollWidth") <= 390
+    for grip in shown.page.get_by_role("slider").all():
+        place = grip.bounding_box()
+        assert max(place["width"], place["height"]) >= 24
