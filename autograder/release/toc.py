@@ -9,9 +9,10 @@ from autograder.facts import BadFact, Chapter, Lab, chapters, front_matter
 from autograder.paths import BOOK, NOTEBOOKS, ROOT
 
 TOC = ROOT / "_toc.yml"
-FRONT = ("book/notation",)
+FRONT = ("book/roadmap", "book/notation")
 CONCEPTS = BOOK / "concepts"
 TEACHING = BOOK / "instructors"
+KEEPING = ("book/review", "book/explain")
 BACK = ("book/contributing", "book/bibliography")
 _HEAD = "# Generated from the chapters' own facts by `course build`: change a page's front matter or a lab's header.\n"
 
@@ -55,7 +56,12 @@ def toc_text() -> str:
     parts = [{"caption": "Before you start", "chapters": [{"file": page} for page in FRONT]}]
     for part, members in groupby(chapters(), key=lambda chapter: chapter.part):
         parts.append({"caption": part, "chapters": [_chapter(chapter) for chapter in members]})
-    parts.append({"caption": "To move and to see", "chapters": [_folder(CONCEPTS, concept_pages())]})
+    parts.append(
+        {
+            "caption": "To try and to keep",
+            "chapters": [_folder(CONCEPTS, concept_pages()), *({"file": page} for page in KEEPING)],
+        }
+    )
     parts.append({"caption": "For instructors", "chapters": [_folder(TEACHING, teaching_pages())]})
     parts.append({"caption": "About", "chapters": [{"file": page} for page in BACK]})
     toc = {"format": "jb-book", "root": "book/index", "parts": parts}
