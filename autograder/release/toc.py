@@ -9,11 +9,11 @@ from autograder.facts import BadFact, Chapter, Lab, chapters, front_matter
 from autograder.paths import BOOK, NOTEBOOKS, ROOT
 
 TOC = ROOT / "_toc.yml"
-FRONT = ("book/roadmap", "book/notation")
+FRONT = ("book/roadmap", "book/labs", "book/notation")
 CONCEPTS = BOOK / "concepts"
 TEACHING = BOOK / "instructors"
 KEEPING = ("book/review", "book/explain")
-BACK = ("book/contributing", "book/bibliography")
+BACK = ("book/glossary", "book/bibliography", "book/contributing")
 _HEAD = "# Generated from the chapters' own facts by `course build`: change a page's front matter or a lab's header.\n"
 
 
