@@ -1,4 +1,4 @@
-"""Glossary terms: the first mention on a page is linked, whole words only; definitions show by mouse and by keyboard."""
+"""Glossary terms: a page's first mention is linked, whole words only; definitions show by mouse and by keyboard."""
 
 import pytest
 
