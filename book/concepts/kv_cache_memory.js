@@ -23,10 +23,8 @@ export function compute({ model, length, batch, bytes }) {
 function draw({ cache, weights }, { model, length, batch, bytes }, _set, narrow) {
   const width = narrow ? 340 : 640, svg = picture(width, 300, "The cache's size against the number of tokens, on logarithmic axes, with the weights' size as a level line.");
   const [low, high] = [1e6, 1e14];
-  const frame = axes({ left: 64, top: 14, width: width - 84, height: 220, x: [2 ** 7, 2 ** 17], y: [low, high], xScale: "log", yScale: "log", base: 2, xTitle: "tokens in each sequence", format: (v) => (v >= 1024 ? `${v / 1024} Ki` : v) });
-  for (const node of [...frame.node.querySelectorAll("text")].filter((n) => n.getAttribute("text-anchor") === "end")) node.remove();
+  const frame = axes({ left: 64, top: 14, width: width - 84, height: 220, x: [2 ** 7, 2 ** 17], y: [low, high], xScale: "log", yScale: "log", base: 2, yBase: 1000, xTitle: "tokens in each sequence", format: (v) => (v >= 1024 ? `${v / 1024} Ki` : v), yFormat: (v) => short(v, "B") });
   svg.append(frame.node);
-  for (const value of [1e6, 1e9, 1e12]) svg.append(text(58, frame.y(value), short(value, "B"), { anchor: "end", size: 11 }));
   const sizes = Array.from({ length: 11 }, (_, i) => 2 ** (7 + i));
   const of = (T) => tokenBytes(MODELS[model], bytes) * T * 2 ** batch;
   svg.append(path(sizes.map((T) => [frame.x(T), frame.y(of(T))])));

@@ -89,12 +89,12 @@ export function ticks(low, high, most = 5) {
  * Two axes with ticks and titles in the rectangle (left, top, width, height).
  * Returns { node, x, y }: the drawing, and the functions from values to places. scale "log" takes powers of base 10 or 2.
  */
-export function axes({ left = 52, top = 14, width, height, x, y, xTitle = "", yTitle = "", xScale = "linear", yScale = "linear", base = 10, format = String }) {
+export function axes({ left = 52, top = 14, width, height, x, y, xTitle = "", yTitle = "", xScale = "linear", yScale = "linear", base = 10, yBase = base, format = String, yFormat = format }) {
   const place = (ends, scale, from, length) => {
     const f = scale === "log" ? Math.log : (v) => v, [low, high] = ends.map(f);
     return (value) => from + length * (f(value) - low) / (high - low);
   };
-  const marks = (ends, scale) => {
+  const marks = (ends, scale, base) => {
     if (scale !== "log") return ticks(...ends);
     const made = [];
     for (let value = base ** Math.ceil(Math.log(ends[0]) / Math.log(base) - 1e-9); value <= ends[1] * 1.0001; value *= base) made.push(value);
@@ -103,8 +103,8 @@ export function axes({ left = 52, top = 14, width, height, x, y, xTitle = "", yT
   };
   const X = place(x, xScale, left, width), Y = place(y, yScale, top + height, -height);
   const node = el("g", { class: "concept-axes" }, line(left, top + height, left + width, top + height), line(left, top, left, top + height));
-  for (const value of marks(x, xScale)) node.append(line(X(value), top + height, X(value), top + height + 4), text(X(value), top + height + 15, format(value), { size: 11 }));
-  for (const value of marks(y, yScale)) node.append(line(left - 4, Y(value), left, Y(value)), text(left - 7, Y(value), format(value), { size: 11, anchor: "end" }));
+  for (const value of marks(x, xScale, base)) node.append(line(X(value), top + height, X(value), top + height + 4), text(X(value), top + height + 15, format(value), { size: 11 }));
+  for (const value of marks(y, yScale, yBase)) node.append(line(left - 4, Y(value), left, Y(value)), text(left - 7, Y(value), yFormat(value), { size: 11, anchor: "end" }));
   if (xTitle) node.append(text(left + width / 2, top + height + 34, xTitle, { size: 12 }));
   if (yTitle) {
     const title = text(0, 0, yTitle, { size: 12 });
