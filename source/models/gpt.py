@@ -1,12 +1,13 @@
-"""A decoder-only language model of GPT-2's architecture, and its files in Hugging Face's format. It keeps no cache.
+"""GPT-2's model in one file, with room for a cache, and its files in Hugging Face's format. It trains nothing.
 
-Letters: B batch, T positions, C model width, H heads, V vocabulary, L layers.
+Letters: B batch, T positions given, S positions seen (with a cache S is T and what came before), C model width,
+H heads, D = C / H head width, V vocabulary, L layers.
 
 - Radford et al. (2019), Language Models are Unsupervised Multitask Learners, section 2.3.
 - Karpathy, nanoGPT, model.py: the shape of this file.
 """
 
-import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,10 +15,24 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from source.blocks.gpt2_block import Block, causal_mask, from_gpt2, to_gpt2
 from source.files import data_path
+from source.models.folders import read_config, read_weights, refuse_other, write_model
+from source.models.kv_cache import KVCache
 
 SHIPPED = "gpt2-bytes"
+
+# transformers' GPT2LMHeadModel on the left, GPT on the right; {} is the layer. Each is a weight, and a bias if any.
+NAMES = {
+    "wte": "token",
+    "wpe": "position",
+    "h.{}.ln_1": "blocks.{}.norm1",
+    "h.{}.attn.c_attn": "blocks.{}.attention.W_qkv",
+    "h.{}.attn.c_proj": "blocks.{}.attention.W_o",
+    "h.{}.ln_2": "blocks.{}.norm2",
+    "h.{}.mlp.c_fc": "blocks.{}.feed_forward.W_in",
+    "h.{}.mlp.c_proj": "blocks.{}.feed_forward.W_out",
+    "ln_f": "last_norm",
+}
 
 
 @dataclass(frozen=True)
@@ -29,6 +44,63 @@ class Sizes:
     width: int = 768
     heads: int = 12
     layers: int = 12
+
+
+class Attention(nn.Module):
+    """Causal multi-head self-attention, its queries, keys and values in one matrix, as GPT-2 stores them."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        if width % heads:
+            raise ValueError(f"{heads} heads do not divide a width of {width}: the head width must be a whole number")
+        self.heads = heads
+        self.W_qkv = nn.Linear(width, 3 * width)
+        self.W_o = nn.Linear(width, width)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
+        """x: (B, T, C). mask: bool, broadcasts to (B, H, T, S), True = may be seen. Returns (B, T, C)."""
+        q, k, v = (
+            part.unflatten(-1, (self.heads, -1)).transpose(1, 2)  # (B, T, C) -> (B, H, T, D)
+            for part in self.W_qkv(x).chunk(3, dim=-1)
+        )
+        if cache is not None:
+            k, v = cache.append(k, v)  # (B, H, T, D) -> (B, H, S, D)
+        T, S = q.shape[2], k.shape[2]
+        if mask is None and T == S:
+            z = F.scaled_dot_product_attention(q, k, v, is_causal=True)  # (B, H, T, D)
+        else:
+            # The last T keys are the queries' own, so query t may see all keys up to S - T + t.
+            causal = torch.ones(T, S, dtype=torch.bool, device=x.device).tril(S - T)
+            z = F.scaled_dot_product_attention(q, k, v, attn_mask=causal if mask is None else causal & mask)
+        return self.W_o(z.transpose(1, 2).flatten(2))  # (B, H, T, D) -> (B, T, C)
+
+
+class FeedForward(nn.Module):
+    """The same two-layer network at every position: to four times the width, GELU (tanh form), and back."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.W_in = nn.Linear(width, 4 * width)
+        self.W_out = nn.Linear(4 * width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.W_out(F.gelu(self.W_in(x), approximate="tanh"))  # (B, T, C) -> (B, T, 4C) -> (B, T, C)
+
+
+class Block(nn.Module):
+    """Attention moves information between positions, the feed-forward network works on each: both add to x."""
+
+    def __init__(self, width: int, heads: int) -> None:
+        super().__init__()
+        self.norm1 = nn.LayerNorm(width)
+        self.attention = Attention(width, heads)
+        self.norm2 = nn.LayerNorm(width)
+        self.feed_forward = FeedForward(width)
+
+    def forward(self, x: Tensor, mask: Tensor | None = None, cache: KVCache | None = None) -> Tensor:
+        """x: (B, T, C), mask and cache as in Attention. Returns (B, T, C)."""
+        x = x + self.attention(self.norm1(x), mask, cache)
+        return x + self.feed_forward(self.norm2(x))
 
 
 class GPT(nn.Module):
@@ -54,49 +126,59 @@ class GPT(nn.Module):
                 nn.init.zeros_(weight)
 
     def forward(
-        self, ids: Tensor, targets: Tensor | None = None, mask: Tensor | None = None, positions: Tensor | None = None
+        self,
+        ids: Tensor,
+        targets: Tensor | None = None,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+        cache: Sequence[KVCache] | None = None,
     ) -> Tensor | tuple[Tensor, Tensor]:
         """The scores of every next token: ids (B, T) -> logits (B, T, V). With targets: the pair (logits, loss).
 
         targets: (B, T), what comes after each token, -100 where it does not count; the loss is the mean in nats.
-        mask: bool, broadcasts to (B, H, T, T), True = may be seen; what it allows is causal all the same.
-        positions: (B, T), where each token stands in its text, None = 0 to T - 1. Padding in front and packed
-        documents need it.
-        Raises ValueError for ids that are not (B, T) or longer than the context.
+        mask: bool, broadcasts to (B, H, T, S), True = may be seen; what it allows is causal all the same.
+        positions: (B, T), where each token stands in its text, None = 0 to T - 1, or on from what the cache has seen.
+        Padding in front and packed documents need it.
+        cache: one entry a layer, from `empty_cache`. The ids then continue what it has seen, and it keeps theirs.
+        Raises ValueError for ids that are not (B, T) or go beyond the context.
         """
-        logits = self.read(self.stream(ids, mask, positions)[-1])
+        logits = self.read(self.stream(ids, mask, positions, cache)[-1])
         if targets is None:
             return logits
         return logits, F.cross_entropy(logits.flatten(0, 1), targets.flatten())  # (B * T, V) against (B * T,)
 
-    def stream(self, ids: Tensor, mask: Tensor | None = None, positions: Tensor | None = None) -> list[Tensor]:
+    def stream(
+        self,
+        ids: Tensor,
+        mask: Tensor | None = None,
+        positions: Tensor | None = None,
+        cache: Sequence[KVCache] | None = None,
+    ) -> list[Tensor]:
         """The residual stream before the first block and after each: L + 1 of (B, T, C). Arguments as in `forward`."""
         if ids.ndim != 2:
             raise ValueError(f"ids have shape {tuple(ids.shape)}: give (B, T), one row a sequence")
+        before = cache[0].seen if cache else 0
         T = ids.shape[1]
-        if self.sizes.context < T:
-            raise ValueError(f"{T} tokens are too many: this model has positions for {self.sizes.context}")
-        where = torch.arange(T, device=ids.device) if positions is None else positions
-        seen = causal_mask(T, device=ids.device)
-        seen = seen if mask is None else seen & mask
-        x = [self.token(ids) + self.position(where)]  # (B, T) -> (B, T, C)
-        for block in self.blocks:
-            x.append(block(x[-1], seen))
+        last = T if positions is not None else before + T
+        if self.sizes.context < last:
+            raise ValueError(f"{last} tokens are too many: this model has positions for {self.sizes.context}")
+        if positions is None:
+            positions = torch.arange(before, before + T, device=ids.device)
+        x = [self.token(ids) + self.position(positions)]  # (B, T) -> (B, T, C)
+        for block, kept in zip(self.blocks, cache or [None] * len(self.blocks), strict=True):
+            x.append(block(x[-1], mask, kept))
         return x
 
     def read(self, x: Tensor) -> Tensor:
         """The logits that a residual stream stands for: (..., C) -> (..., V)."""
         return self.last_norm(x) @ self.token.weight.T
 
-    def save(self, folder: Path, dtype: torch.dtype = torch.float32) -> None:
-        """Write config.json and model.safetensors as transformers.GPT2LMHeadModel reads them."""
-        from safetensors.torch import save_file
+    def save(self, folder: Path, dtype: torch.dtype = torch.float32, **more: object) -> None:
+        """Write config.json and model.safetensors as transformers.GPT2LMHeadModel reads them.
 
-        folder = Path(folder)
-        folder.mkdir(parents=True, exist_ok=True)
-        weights = {name: weight.to(dtype).contiguous() for name, weight in to_huggingface(self).items()}
-        save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-        (folder / "config.json").write_text(json.dumps(config(self.sizes), indent=2) + "\n", encoding="utf-8")
+        more: further settings for config.json, such as the id that ends a text: eos_token_id.
+        """
+        write_model(folder, config(self.sizes) | more, to_huggingface(self), dtype)
 
     @classmethod
     def from_folder(cls, folder: Path) -> "GPT":
@@ -104,42 +186,51 @@ class GPT(nn.Module):
 
         Raises FileNotFoundError when a file is missing, ValueError when the model is not of this architecture.
         """
-        from safetensors.torch import load_file
-
-        folder = Path(folder)
-        for name in ("config.json", "model.safetensors"):
-            if not (folder / name).is_file():
-                raise FileNotFoundError(f"{folder} has no {name}: give the folder of a GPT-2 in Hugging Face's format")
-        sizes = sizes_of(json.loads((folder / "config.json").read_text(encoding="utf-8")))
-        # Hub files of the bare model lack the prefix, and old ones hold a triangle, which is no weight.
-        found = {name.removeprefix("transformer."): w for name, w in load_file(folder / "model.safetensors").items()}
-        state = {"token.weight": "wte.weight", "position.weight": "wpe.weight"}
-        state |= {f"last_norm.{kind}": f"ln_f.{kind}" for kind in ("weight", "bias")}
+        sizes = sizes_of(read_config(folder))
+        found = read_weights(folder, prefix="transformer.")
         try:
-            state = {ours: found[theirs] for ours, theirs in state.items()}
-            for layer in range(sizes.layers):
-                start = f"h.{layer}."
-                block = {name.removeprefix(start): w for name, w in found.items() if name.startswith(start)}
-                state |= {f"blocks.{layer}.{name}": weight for name, weight in from_gpt2(block).items()}
             model = cls(sizes)
-            model.load_state_dict(state)
+            model.load_state_dict(from_huggingface(found, sizes.layers))
         except (KeyError, RuntimeError) as wrong:
             raise ValueError(f"{folder} does not hold the weights that its config.json describes: {wrong}") from wrong
         return model.eval()
 
 
 def shipped(name: str = SHIPPED) -> GPT:
-    """A trained model that comes with the course: data/checkpoints/<name>. Its card.md says what it is."""
+    """A trained GPT that comes with the course: data/checkpoints/<name>. Its card.md says what it is."""
     return GPT.from_folder(data_path(f"checkpoints/{name}/config.json").parent)
+
+
+def names(layers: int) -> dict[str, str]:
+    """NAMES with every layer's number put in: theirs to ours."""
+    numbers = {name: range(layers) if "{}" in name else [0] for name in NAMES}
+    return {name.format(n): ours.format(n) for name, ours in NAMES.items() for n in numbers[name]}
+
+
+def from_huggingface(found: dict[str, Tensor], layers: int) -> dict[str, Tensor]:
+    """GPT's weights out of those of transformers' GPT2Model. What is none of them, such as old triangles, is left out.
+
+    GPT-2's Conv1D computes x @ weight + bias, so its files hold (inputs, outputs); nn.Linear holds (outputs, inputs).
+    Raises KeyError when a weight is missing.
+    """
+    state = {}
+    for theirs, ours in names(layers).items():
+        weight = found[f"{theirs}.weight"]
+        state[f"{ours}.weight"] = weight.T.contiguous() if ".c_" in theirs else weight
+        if theirs not in ("wte", "wpe"):
+            state[f"{ours}.bias"] = found[f"{theirs}.bias"]
+    return state
 
 
 def to_huggingface(model: GPT) -> dict[str, Tensor]:
     """All weights under the names and in the layout of transformers.GPT2LMHeadModel, the tied head left out."""
-    state = {"transformer.wte.weight": model.token.weight, "transformer.wpe.weight": model.position.weight}
-    for layer, block in enumerate(model.blocks):
-        state |= {f"transformer.h.{layer}.{name}": weight for name, weight in to_gpt2(block.state_dict()).items()}
-    state |= {f"transformer.ln_f.{name}": weight for name, weight in model.last_norm.state_dict().items()}
-    return {name: weight.detach() for name, weight in state.items()}
+    state, found = model.state_dict(), {}
+    for theirs, ours in names(model.sizes.layers).items():
+        weight = state[f"{ours}.weight"]
+        found[f"transformer.{theirs}.weight"] = weight.T.contiguous() if ".c_" in theirs else weight
+        if f"{ours}.bias" in state:
+            found[f"transformer.{theirs}.bias"] = state[f"{ours}.bias"]
+    return found
 
 
 def config(sizes: Sizes) -> dict[str, object]:
@@ -156,7 +247,7 @@ def config(sizes: Sizes) -> dict[str, object]:
         "layer_norm_epsilon": 1e-5,
         "tie_word_embeddings": True,
         "dtype": "float32",  # to compute in, whatever the file stores
-        # This architecture without dropout; and no byte is set apart to begin or end a text.
+        # This architecture without dropout; and no id is set apart to begin or end a text.
         "resid_pdrop": 0.0,
         "embd_pdrop": 0.0,
         "attn_pdrop": 0.0,
@@ -167,19 +258,19 @@ def config(sizes: Sizes) -> dict[str, object]:
 
 def sizes_of(read: dict[str, object]) -> Sizes:
     """The sizes in a config.json. Raises ValueError, naming the setting, where it asks for what GPT does not do."""
-    fixed = {
-        "model_type": ("gpt2",),
-        "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
-        "layer_norm_epsilon": (1e-5,),
-        "tie_word_embeddings": (True,),
-        "n_inner": (None, 4 * read.get("n_embd", 768)),
-        "scale_attn_weights": (True,),
-        "scale_attn_by_inverse_layer_idx": (False,),
-        "add_cross_attention": (False,),
-    }
-    for name, allowed in fixed.items():
-        if read.get(name, allowed[0]) not in allowed:
-            raise ValueError(f"config.json says {name} = {read[name]!r}; this model only has {allowed[0]!r}")
+    refuse_other(
+        read,
+        {
+            "model_type": ("gpt2",),
+            "activation_function": ("gelu_new", "gelu_pytorch_tanh"),
+            "layer_norm_epsilon": (1e-5,),
+            "tie_word_embeddings": (True,),
+            "n_inner": (None, 4 * read.get("n_embd", 768)),
+            "scale_attn_weights": (True,),
+            "scale_attn_by_inverse_layer_idx": (False,),
+            "add_cross_attention": (False,),
+        },
+    )
     default = Sizes()
     return Sizes(
         vocabulary=read.get("vocab_size", default.vocabulary),

@@ -7,8 +7,9 @@ import pytest
 import torch
 from transformers import GPT2Config, GPT2LMHeadModel
 
-from source.blocks.gpt2_block import causal_mask
-from source.models.gpt import GPT, Sizes, config, sizes_of
+from source.blocks import gpt2_block
+from source.models.gpt import GPT, Sizes, config, sizes_of, to_huggingface
+from source.models.kv_cache import empty_cache
 
 SIZES = Sizes(vocabulary=17, context=12, width=24, heads=3, layers=3)
 
@@ -102,8 +103,66 @@ def test_the_stream_is_what_the_blocks_leave():
     x = model.stream(ids)
     assert len(x) == 4
     for block, before, after in zip(model.blocks, x, x[1:], strict=False):
-        assert torch.equal(block(before, causal_mask(8)), after)
+        assert torch.equal(block(before), after)
     assert torch.equal(model.read(x[-1]), model(ids))
+
+
+def test_its_block_is_chapter_2s_forward_and_backward():
+    ours, x = small().blocks[0], torch.randn(2, 8, 24)
+    theirs = gpt2_block.Block(24, 3)
+    theirs.load_state_dict(ours.state_dict())
+    upstream, results = torch.randn(2, 8, 24), []
+    for run in (ours, lambda x: theirs(x, gpt2_block.causal_mask(8))):
+        leaf = x.clone().requires_grad_()
+        out = run(leaf)
+        out.backward(upstream)
+        results.append((out, leaf.grad))
+    torch.testing.assert_close(results[0], results[1], atol=1e-5, rtol=1e-4)
+    for one, other in zip(ours.parameters(), theirs.parameters(), strict=True):
+        torch.testing.assert_close(one.grad, other.grad, atol=1e-4, rtol=1e-4)
+
+
+def test_gradients_are_transformers_gradients(tmp_path):
+    ours, ids = small(), torch.randint(17, (2, 9))
+    ours.save(tmp_path)
+    theirs = theirs_from(tmp_path)
+    ours(ids, torch.cat([ids[:, 1:], torch.full((2, 1), -100)], dim=1))[1].backward()
+    theirs(ids, labels=ids).loss.backward()
+    for p in ours.parameters():
+        p.data = p.grad  # so that the layout is translated as it is for weights
+    expected = {name: p.grad for name, p in theirs.named_parameters()}
+    for name, grad in to_huggingface(ours).items():
+        torch.testing.assert_close(grad, expected[name], atol=1e-4, rtol=1e-3)
+
+
+@pytest.mark.parametrize("pieces", [[1] * 9, [9], [4, 1, 4], [8, 1]])
+def test_with_a_cache_any_pieces_give_the_whole(pieces):
+    model, ids = small(), torch.randint(17, (2, 9))
+    cache = empty_cache(3)
+    parts = [model(part, cache=cache) for part in ids.split(pieces, dim=1)]
+    torch.testing.assert_close(torch.cat(parts, dim=1), model(ids), atol=1e-5, rtol=1e-4)
+    assert cache[0].seen == 9
+    assert cache[2].k.shape == (2, 3, 9, 8)
+
+
+def test_a_padded_batch_goes_on_with_a_cache_as_each_row_alone():
+    model, ids = small(), torch.randint(17, (2, 8))
+    real = torch.tensor([[True] * 8, [False] * 3 + [True] * 5])
+    positions = (real.cumsum(1) - 1).clamp(min=0)
+    cache = empty_cache(3)
+    model(ids[:, :6], mask=real[:, None, None, :6], positions=positions[:, :6], cache=cache)
+    rest = model(ids[:, 6:], mask=real[:, None, None], positions=positions[:, 6:], cache=cache)
+    torch.testing.assert_close(rest[0], model(ids[:1])[0, 6:], atol=1e-5, rtol=1e-4)
+    torch.testing.assert_close(rest[1], model(ids[1:, 3:])[0, 3:], atol=1e-5, rtol=1e-4)
+
+
+def test_a_full_cache_is_refused_and_a_cache_of_another_depth_too():
+    model, cache = small(), empty_cache(3)
+    model(torch.zeros(1, 12, dtype=torch.long), cache=cache)
+    with pytest.raises(ValueError, match="13 tokens"):
+        model(torch.zeros(1, 1, dtype=torch.long), cache=cache)
+    with pytest.raises(ValueError, match="argument"):
+        model(torch.zeros(1, 1, dtype=torch.long), cache=empty_cache(2))
 
 
 def test_a_fresh_model_guesses_evenly_and_its_writers_are_scaled_down():
