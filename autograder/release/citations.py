@@ -29,7 +29,9 @@ def _link(key: str) -> str:
         raise NoSuchPaper(f"no paper {key!r} in book/references.bib; there are: {', '.join(sorted(bibliography()))}")
     missing = [field for field in ("year", "url") if field not in paper.fields]
     if missing:
-        raise NoSuchPaper(f"the paper {key!r} in book/references.bib has no {' and no '.join(missing)}: a lab links to it")
+        raise NoSuchPaper(
+            f"the paper {key!r} in book/references.bib has no {' and no '.join(missing)}: a lab links to it"
+        )
     authors = [" ".join(person.last_names) for person in paper.persons["author"]]
     names = authors[0] if len(authors) == 1 else " and ".join(authors) if len(authors) == 2 else f"{authors[0]} et al."
     return f"[{names}, {paper.fields['year']}]({paper.fields['url']})"

@@ -2,9 +2,10 @@
 
 import pytest
 import torch
+from transformers import AutoConfig, AutoModelForCausalLM
+
 from source.models.kv_cache import empty_cache
 from source.models.llama import Llama, Sizes
-from transformers import AutoConfig, AutoModelForCausalLM
 
 
 def test_a_token_takes_what_a_real_cache_holds(card):
