@@ -20,7 +20,7 @@ export function compute({ groups, D, T }) {
 function draw({ G, groups, cache, full }, _state, _set, narrow) {
   const width = narrow ? 340 : 640, svg = picture(width, 270, "Eight query heads above, the key and value heads that they share below; a bar for the size of the cache.");
   const step = (width - 40) / H, x = (h) => 20 + step * (h + 0.5), low = (g) => 20 + step * (H / G) * (g + 0.5);
-  svg.append(text(20, 14, `${H} query heads`, { anchor: "start", size: 12 }), text(20, 150, `${G} key and value head${G > 1 ? "s" : ""}`, { anchor: "start", size: 12 }));
+  svg.append(text(20, 14, `${H} query heads`, { anchor: "start", size: 12 }), text(20, 212, `${G} key and value head${G > 1 ? "s" : ""}`, { anchor: "start", size: 12 }));
   groups.forEach((g, h) => svg.append(line(x(h), 62, low(g), 166, { stroke: COLOURS[g], width: 2 }), box(x(h) - step * 0.36, 28, step * 0.72, 34, COLOURS[g], `q${h}`)));
   for (let g = 0; g < G; g += 1) svg.append(box(low(g) - step * 0.36, 166, step * 0.72, 34, COLOURS[g], narrow ? `${g}` : `k${g}, v${g}`));
   svg.append(el("g", {}, rect(20, 226, width - 40, 14, { fill: "var(--course-faint)", opacity: 0.5 }), rect(20, 226, (width - 40) * cache / full, 14), text(20, 256, `cache: ${short(cache, "B", 1024)} a layer, of ${short(full, "B", 1024)} with a key head for each query head`, { anchor: "start", size: narrow ? 9.5 : 12 })));

@@ -43,7 +43,7 @@ function tell({ row, angles, sizes, best }) {
   return `“it” scores “${WORDS[best]}” highest, ${row[best].toFixed(2)}: their angle is ${angles[best].toFixed(0)} degrees, and that key is ${sizes[best].toFixed(1)} long. All scores: ${row.map((s) => s.toFixed(2)).join(", ")}.`.replaceAll("-", "−");
 }
 
-const START = { query: [2, 1], keys: [[0.5, 1.5], [1.5, 1.2], [-1.5, 1]] };
+const START = { query: [2.4, 0.6], keys: [[0.3, 1.9], [1.6, 1.4], [-1.5, 1]] };
 
 defineConcept("relevance-scoring", {
   start: START, controls: [], compute, draw, tell,

@@ -24,7 +24,7 @@ def test_angles_and_lengths_explain_the_score(card):
 def test_tips_move_by_mouse_and_by_keys_within_the_plane(card):
     shown = card("relevance_scoring")
     shown.slide("query of “it”", "ArrowLeft", 5)
-    assert shown.state()["query"] == pytest.approx([1.5, 1])
+    assert shown.state()["query"] == pytest.approx([1.9, 0.6])
     shown.drag("key of “sat”", 60, 0)
     x, y = shown.state()["keys"][2]
     assert x > -1.2
