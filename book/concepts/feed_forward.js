@@ -56,7 +56,7 @@ function draw({ curve, parts }, { units }, set, narrow) {
 
 function tell({ corners: found, curve }, { kind }) {
   const shape = kind === "relu" ? `${found} corner${found === 1 ? "" : "s"}` : kind === "none" ? "a straight line" : "no corner, but bends";
-  return `Three units, ${kind === "none" ? "no activation" : kind.toUpperCase()}: the sum has ${shape}. Its output runs from ${curve[0].toFixed(1)} at −3 to ${curve.at(-1).toFixed(1)} at 3.`.replaceAll("-", "−");
+  return `Three units, ${{ relu: "ReLU", gelu: "GELU", silu: "SiLU", none: "no activation" }[kind]}: the sum has ${shape}. Its output runs from ${curve[0].toFixed(1)} at −3 to ${curve.at(-1).toFixed(1)} at 3.`.replaceAll("-", "−");
 }
 
 const START = { units: [{ edge: -1.5, slope: 1, out: 1 }, { edge: 0, slope: 1, out: -2 }, { edge: 1.5, slope: 1, out: 1.5 }], kind: "relu" };
