@@ -16,6 +16,7 @@ from autograder.registry import lab_id
 
 LEVELS = ("intermediate", "advanced", "expert")
 HARDWARE = {"cpu": "runs on a laptop CPU", "gpu": "wants a GPU, has a CPU path", "tpu": "wants a TPU, has a CPU path"}
+_NO_PROSE = ("index.md", "deck.md")  # a chapter's cover and its flashcards
 PARTS = ("I", "II", "III", "IV", "V", "VI", "VII", "VIII")
 
 
@@ -153,7 +154,7 @@ def _chapter(folder: Path) -> Chapter:
     part = course.get("part", "")
     if part.split(".")[0] not in PARTS:
         raise BadFact(f"{where}: course.part is {part!r}; write it like 'II. Foundations'")
-    pages = sorted((_page(f) for f in folder.glob("*.md") if f.name != "index.md"), key=lambda p: p.order)
+    pages = sorted((_page(f) for f in folder.glob("*.md") if f.name not in _NO_PROSE), key=lambda p: p.order)
     orders = [p.order for p in pages]
     if len(set(orders)) != len(orders):
         raise BadFact(f"{where}: two pages of this chapter have the same course.order: {orders}")

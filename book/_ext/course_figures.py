@@ -125,7 +125,11 @@ class CourseFigure(SphinxDirective):
     has_content = True
 
     def run(self) -> list[nodes.Node]:
-        chapter, name = self.env.docname.split("/")[1], self.arguments[0]
+        return self.of(self.env.docname.split("/")[1])
+
+    def of(self, chapter: str) -> list[nodes.Node]:
+        """The figure out of a folder of book/, on whatever page."""
+        name = self.arguments[0]
         try:
             _, alt = figure(chapter, name)
         except BadFigure as error:

@@ -1,5 +1,7 @@
-"""Shows a chapter's deck of flashcards: the question, and the answer when unfolded. It schedules no repetition."""
+"""Shows a chapter's deck of flashcards, and the review of what is due. The repetition itself runs in the browser."""
 
+import json
+from html import escape
 from pathlib import Path
 
 import yaml
@@ -7,12 +9,13 @@ from docutils import nodes
 from sphinx.application import Sphinx
 from sphinx.util.docutils import SphinxDirective
 
-from autograder.facts import Chapter
+from autograder.facts import Chapter, chapters
 from autograder.paths import BOOK
 from autograder.release.toc import lab_page, published
 from book._ext.contents import chapter_here
 from book._ext.markdown import block, inline, parsed, raw, section
 
+ALL = "all"  # the name of the package that holds every deck
 FIELDS = ("id", "front", "back", "about", "kind")
 
 
@@ -38,14 +41,21 @@ def sources(chapter: Chapter) -> dict[str, tuple[str, str]]:
 
 
 class Flashcards(SphinxDirective):
-    """```{flashcards}``` on a chapter's index page."""
+    """```{flashcards}``` on a chapter's deck.md: the cards to go through, and below them all of them, unfoldable."""
 
     def run(self) -> list[nodes.Node]:
         chapter = chapter_here(self.env.docname)
         self.env.note_dependency(str(deck_file(chapter.folder)))
         cards = deck(chapter.folder)
-        told = parsed(self, f"{len(cards)} cards. Say the answer aloud before you unfold it.")
-        return [section("flashcards", "Flashcards", [*told, block("flashcards", children=self._cards(cards, chapter))])]
+        of = parsed(self, f"Of [Chapter {chapter.number}, {chapter.title}](index.md): {len(cards)} cards.")
+        anki = raw(
+            f'<p>For Anki: <a href="{_apkg(self, chapter.folder)}" download>this deck</a>; imported again, it updates.'
+            "</p>"
+        )
+        review = [raw(f'<course-review data-deck="{chapter.folder}"></course-review>'), _module(self)]
+        told = parsed(self, "Say the answer aloud before you unfold it.")
+        listed = [*told, block("flashcards", children=self._cards(cards, chapter))]
+        return [*of, *review, anki, section("all-cards", "All cards", listed)]
 
     def _cards(self, cards: list[dict[str, str]], chapter: Chapter) -> list[nodes.Node]:
         where, shown = sources(chapter), []
@@ -62,6 +72,49 @@ class Flashcards(SphinxDirective):
         return shown
 
 
+class DeckLink(SphinxDirective):
+    """```{deck-link}``` on a chapter's index page: how many cards there are, and where."""
+
+    def run(self) -> list[nodes.Node]:
+        chapter = chapter_here(self.env.docname)
+        self.env.note_dependency(str(deck_file(chapter.folder)))
+        many = len(deck(chapter.folder))
+        told = parsed(
+            self, f"[{many} flashcards](deck.md) on this chapter's mechanisms and trade-offs, with spaced repetition."
+        )
+        return [section("flashcards", "Flashcards", told)]
+
+
+class AllDecks(SphinxDirective):
+    """```{all-decks}``` on the review page: what is due of every chapter, and a list of the decks."""
+
+    def run(self) -> list[nodes.Node]:
+        having = [chapter for chapter in chapters() if deck_file(chapter.folder).is_file()]
+        for chapter in having:
+            self.env.note_dependency(str(deck_file(chapter.folder)))
+        up = "../" * self.env.docname.count("/")
+        decks = [{"deck": c.folder, "page": f"{up}book/{c.folder}/deck.html"} for c in having]
+        told = "\n".join(
+            f"- [{c.number}. {c.title}](/book/{c.folder}/deck.md), {len(deck(c.folder))} cards" for c in having
+        )
+        anki = raw(
+            f'<p>For Anki: <a href="{_apkg(self, ALL)}" download>all decks</a>; imported again, they update.</p>'
+        )
+        review = raw(f"<course-review data-decks='{escape(json.dumps(decks))}'></course-review>")
+        return [review, _module(self), section("decks", "The decks", [*parsed(self, told), anki])]
+
+
+def _module(directive: SphinxDirective) -> nodes.raw:
+    up = "../" * directive.env.docname.count("/")
+    return raw(f'<script type="module" src="{up}_static/js/review.js"></script>')
+
+
+def _apkg(directive: SphinxDirective, name: str) -> str:
+    return f"{'../' * directive.env.docname.count('/')}_static/decks/{name}.apkg"
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_directive("flashcards", Flashcards)
+    app.add_directive("deck-link", DeckLink)
+    app.add_directive("all-decks", AllDecks)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

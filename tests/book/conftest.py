@@ -3,14 +3,16 @@
 import os
 import subprocess
 import sys
+import threading
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from bs4 import BeautifulSoup
 
-from autograder.paths import ROOT
+from autograder.paths import BOOK, ROOT
 
 
 @dataclass(frozen=True)
@@ -62,3 +64,51 @@ def browsers():
 def browser(chromium, browsers):
     """Headless Chromium; a test is skipped where there is none."""
     return browsers(chromium)
+
+
+class _Source(SimpleHTTPRequestHandler):
+    """The source tree, with book/_static where a built book has it."""
+
+    def translate_path(self, path: str) -> str:
+        path = path.split("?")[0]
+        return str(BOOK / path.lstrip("/") if path.startswith("/_static/") else ROOT / path.lstrip("/"))
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+
+@pytest.fixture(scope="session")
+def source_site():
+    """The address of a server of the source tree: modules can be tried without building the book."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Source, directory=str(ROOT)))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    yield f"http://127.0.0.1:{server.server_port}"
+    server.shutdown()
+
+
+@pytest.fixture
+def open_source(browser, source_site):
+    """Opens HTML as a page of that server. Script errors fail the test, save those that a test takes off the list."""
+    contexts, errors = [], []
+
+    def open_page(body: str, *, at: str = "page.html", context=None, pages: dict[str, str] | None = None, **options):
+        context = context or browser.new_context(viewport={"width": 800, "height": 900}, **options)
+        contexts.append(context)
+        page = context.new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("console", lambda said: errors.append(said.text) if said.type == "error" else None)
+        head = "<!doctype html><meta charset=utf-8><link rel=icon href=data:,>"
+        head += "<link rel=stylesheet href=/_static/course.css>"
+        for address, text in {at: body, **(pages or {})}.items():
+            page.route(
+                f"{source_site}/{address}",
+                lambda route, _, text=text: route.fulfill(body=head + text, content_type="text/html; charset=utf-8"),
+            )
+        page.goto(f"{source_site}/{at}")
+        return page
+
+    open_page.errors = errors
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert errors == []
