@@ -52,19 +52,19 @@ export function compute({ k, bias, temperature, factor }) {
 }
 
 function draw({ taken, refused, load, P, capacity }, _state, _set, narrow) {
-  const width = narrow ? 340 : 640, svg = picture(width, 300, "Four experts as rows of slots with the tokens that were routed to them; tokens beyond the capacity are crossed; below each row a bar for the expert's mean probability.");
+  const width = narrow ? 340 : 640, svg = picture(width, 300, "Four experts as rows of slots with the tokens that were routed to them; tokens beyond the capacity have a cross below; under each row a bar for the expert's mean probability.");
   const left = 8, cell = (width - 2 * left) / T;
   for (let e = 0; e < E; e += 1) {
-    const top = 14 + 74 * e, row = el("g", {}, text(left, top, `expert ${e}: load ${load[e]}, mean probability ${P[e].toFixed(2)}`, { anchor: "start", size: 12 }));
+    const top = 12 + 75 * e, row = el("g", {}, text(left, top, `expert ${e}: load ${load[e]}, mean probability ${P[e].toFixed(2)}`, { anchor: "start", size: 12 }));
     for (let slot = 0; slot < Math.max(capacity, load[e]); slot += 1) {
       const x = left + slot * cell, token = [...taken[e], ...refused[e]][slot], out = slot >= capacity;
       const fill = token === undefined || out ? "none" : COLOURS[e];
       row.append(rect(x + 1, top + 12, cell - 2, 26, { fill, opacity: 0.35, stroke: out ? "var(--course-red)" : "var(--course-faint)", radius: 3 }));
       if (token !== undefined) row.append(text(x + cell / 2, top + 25, token, { size: 11 }));
-      if (out) row.append(line(x + 3, top + 36, x + cell - 3, top + 14, { stroke: "var(--course-red)", width: 1.5 }));
+      if (out) row.append(text(x + cell / 2, top + 46, "×", { size: 14, weight: 700 }));
     }
     row.append(line(left + capacity * cell, top + 9, left + capacity * cell, top + 41, { width: 3 }));
-    row.append(rect(left, top + 43, (width - 2 * left) * P[e], 5, { fill: COLOURS[e] }));
+    row.append(rect(left, top + 53, (width - 2 * left) * P[e], 5, { fill: COLOURS[e] }));
     svg.append(row);
   }
   return svg;
