@@ -4,10 +4,15 @@ import os
 import shutil
 from pathlib import Path
 
+import hypothesis
 import pytest
 
 # Tests run several at a time, and tensors here are tiny: more threads than cores wait more than they work.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+# How long a case takes says something of the machine, and nothing of the code.
+hypothesis.settings.register_profile("course", deadline=None)
+hypothesis.settings.load_profile("course")
 
 ROOT = Path(__file__).resolve().parent.parent
 # CI installs everything; there a missing program is a failure, never a skip.
