@@ -7,7 +7,7 @@ from matplotlib.figure import Figure
 from book.drawing import arrow
 from source.plots import BLUE, GREEN, ORANGE, heatmap
 
-TOKENS = ("red", "fox", "ran")
+TOKENS = ("old", "fox", "ran")
 X = np.array([[0.9, 0.1], [0.3, 0.8], [-0.7, 0.5]])  # (T, C)
 
 

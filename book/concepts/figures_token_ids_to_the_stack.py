@@ -13,7 +13,7 @@ from source.tokenizers.byte_level import ByteLevelBPE
 from source.tokenizers.byte_level_naive import read_merges
 
 MERGES = 512
-C = 6
+C = 5
 
 
 def tokenizer(merges: int = MERGES) -> ByteLevelBPE:

@@ -3,7 +3,7 @@
 import { defineConcept, handle } from "../../_static/js/concept.js";
 import { arrow, el, line, picture, rect, tensor, text } from "../../_static/js/svg.js";
 
-const TOKENS = ["red", "fox", "ran"];
+const TOKENS = ["old", "fox", "ran"];
 const COLOURS = ["var(--course-blue)", "var(--course-orange)", "var(--course-green)"];
 
 /** A projection (C, D) = (2, 2) that turns a row vector to the left by so many degrees: x W. */
@@ -28,7 +28,7 @@ export function compute({ x, q, k, v }) {
 function view(cx, cy, radius, rows, title) {
   const drawn = el("g", {}, el("circle", { cx, cy, r: radius, fill: "none", stroke: "var(--course-faint)" }));
   drawn.append(line(cx - radius, cy, cx + radius, cy, { stroke: "var(--course-faint)", width: 1 }), line(cx, cy - radius, cx, cy + radius, { stroke: "var(--course-faint)", width: 1 }));
-  drawn.append(text(cx, cy - radius - 12, title, { weight: 600 }));
+  drawn.append(text(cx, cy - radius - 27, title, { weight: 600 }));
   const tips = rows.map(([a, b]) => [cx + radius * a, cy - radius * b]);
   tips.forEach(([tx, ty], t) => {
     const length = Math.hypot(...rows[t]) || 1, out = [rows[t][0] / length, rows[t][1] / length];
@@ -38,8 +38,8 @@ function view(cx, cy, radius, rows, title) {
 }
 
 function draw({ queries, keys, values, scores }, { x }, set, narrow) {
-  const svg = picture(narrow ? 340 : 640, narrow ? 530 : 340, "Four circles with three arrows each: the tokens, their queries, their keys, their values. Below them the scores of each token for each.");
-  const radius = narrow ? 60 : 62, centres = narrow ? [[86, 96], [254, 96], [86, 264], [254, 264]] : [[84, 96], [242, 96], [400, 96], [558, 96]];
+  const svg = picture(narrow ? 340 : 640, narrow ? 552 : 366, "Four circles with three arrows each: the tokens, their queries, their keys, their values. Below them the scores of each token for each.");
+  const radius = narrow ? 60 : 62, centres = narrow ? [[86, 106], [254, 106], [86, 284], [254, 284]] : [[84, 106], [242, 106], [400, 106], [558, 106]];
   const [tokens, ...views] = [[x, "tokens x"], [queries, "queries x W_Q"], [keys, "keys x W_K"], [values, "values x W_V"]].map(([rows, title], i) => view(...centres[i], radius, rows, title));
   svg.append(...views.map(({ drawn }) => drawn), tokens.drawn);
   const moved = (t, [a, b]) => {
@@ -54,7 +54,7 @@ function draw({ queries, keys, values, scores }, { x }, set, narrow) {
       move: (px, py) => moved(t, [(px - centres[0][0]) / radius, (centres[0][1] - py) / radius]),
     }));
   });
-  const left = narrow ? 130 : 150, top = narrow ? 384 : 206;
+  const left = narrow ? 130 : 150, top = narrow ? 402 : 216;
   svg.append(tensor(scores, { x: left, y: top, cell: 40, low: -1, high: 1, numbers: 2, rows: TOKENS.map((token) => `query of ${token}`), columns: TOKENS, name: "scores (T, S)" }));
   const note = narrow ? [] : ["Row t, column s:", "the query of token t times", "the key of token s."];
   note.forEach((words, i) => svg.append(text(left + 148, top + 30 + 20 * i, words, { anchor: "start", size: 12 })));
@@ -68,13 +68,13 @@ function signed(value, digits = 2) {
 }
 
 function tell({ scores, apart }) {
-  const told = `“red” scores “fox” ${signed(scores[0][1])}, “fox” scores “red” ${signed(scores[1][0])}.`;
+  const told = `“old” scores “fox” ${signed(scores[0][1])}, “fox” scores “old” ${signed(scores[1][0])}.`;
   return `${told} ${apart < 0.005 ? "Every score equals its mirror: the matrix is symmetric." : `A score and its mirror differ by up to ${apart.toFixed(2)}.`}`;
 }
 
 export const START = { x: [[0.9, 0.1], [0.3, 0.8], [-0.7, 0.5]], q: 0, k: 60, v: -45 };
 
-/** The angle of W_Q, to a degree, at which "red" scores "fox" highest, with all else as at the start. */
+/** The angle of W_Q, to a degree, at which "old" scores "fox" highest, with all else as at the start. */
 export function sharpest() {
   const score = (q) => compute({ ...START, q }).scores[0][1];
   return Array.from({ length: 360 }, (_, i) => i - 179).reduce((best, q) => (score(q) > score(best) ? q : best));
@@ -91,12 +91,12 @@ defineConcept("qkv-three-views", {
   ],
   compute, draw, tell,
   question: {
-    ask: "From the start (press Reset), turn W_Q alone: at which angle does “red” score “fox” highest? (in degrees, to 5)",
+    ask: "From the start (press Reset), turn W_Q alone: at which angle does “old” score “fox” highest? (in degrees, to 5)",
     judge(reply) {
       if (Math.abs(reply) > 180) return { right: false, why: "Give an angle from −180 to 180 degrees." };
       const { scores } = compute({ ...START, q: reply }), best = sharpest(), off = Math.abs(((reply - best + 540) % 360) - 180);
-      const told = `At ${degrees(reply)} “red” scores “fox” ${signed(scores[0][1])}, and “fox” scores “red” ${signed(scores[1][0])}.`;
-      if (off <= 5) return { right: true, why: `${told} The query of “red” points along the key of “fox”; the other way round nothing was aligned. Looking is one-way.` };
+      const told = `At ${degrees(reply)} “old” scores “fox” ${signed(scores[0][1])}, and “fox” scores “old” ${signed(scores[1][0])}.`;
+      if (off <= 5) return { right: true, why: `${told} The query of “old” points along the key of “fox”; the other way round nothing was aligned. Looking is one-way.` };
       if (Math.abs(reply - START.k) <= 5) return { right: false, why: `${told} With W_Q = W_K both ways score the same, and a token looks for what resembles it.` };
       const ahead = compute({ ...START, q: reply + 1 }).scores[0][1] > scores[0][1];
       return { right: false, why: `${told} It gets higher ${ahead ? "with a larger angle, counterclockwise" : "with a smaller angle, clockwise"}.` };

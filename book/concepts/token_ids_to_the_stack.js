@@ -4,7 +4,7 @@ import { defineConcept } from "../../_static/js/concept.js";
 import { arrow, box, line, picture, rect, tensor, text } from "../../_static/js/svg.js";
 import { MERGES } from "./merges_table.js";
 
-const C = 6;
+const C = 5;
 const ROWS_DRAWN = 20; // of a longer text, the first ones
 
 // GPT-2's byte alphabet: printable bytes stand for themselves, the others for characters from U+0100 on. Its order gives the ids.
@@ -86,7 +86,7 @@ function draw({ ids, tokens, x, V }, _state, _set, narrow) {
   });
   svg.append(tensor(x.slice(0, T), { x: at.x, y: top, cell: at.step, low: -1, high: 1 }));
   if (ids.length > T) svg.append(text(at.x + C * at.step / 2, top + height + 14, `and ${ids.length - T} more rows`, { size: 12 }));
-  svg.append(text(middle, top + height + 14, `${V} rows`, { size: 12 }), arrow(right + 2, top + height / 2, right + 22, top + height / 2));
+  svg.append(text(middle, top + height + 14, `${V} rows`, { size: 12 }), arrow(right + 2, top + Math.max(T, 1) * at.step / 2, right + 22, top + Math.max(T, 1) * at.step / 2));
   if (!narrow) svg.append(box(right + 26, top, 84, height, "var(--course-green)", "the stack"));
   return svg;
 }

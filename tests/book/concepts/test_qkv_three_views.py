@@ -57,7 +57,7 @@ def test_a_token_moves_by_mouse_and_by_keys_and_stays_in_its_circle(card):
     assert shown.words() != before
     shown.slide("vector of fox", "ArrowRight", 2)
     assert shown.state()["x"][1] == pytest.approx([moved[0] + 0.1, moved[1]])
-    shown.drag("vector of red", 2000, -2000)
+    shown.drag("vector of old", 2000, -2000)
     assert shown.state()["x"][0] == pytest.approx([0.71, 0.71], abs=0.05)
     assert shown.state()["x"][2] == X[2]
 
