@@ -32,7 +32,7 @@ export function compute({ tokens }) {
   return { probabilities: following(tokens), steps, log: steps.reduce((sum, p) => sum + Math.log(p), 0) };
 }
 
-/** The last tokens of a text that fit into lines of a width, as [word, x, line, number of the token]; each takes the width of its box. */
+/** The last tokens of a text that fit into so many lines: [word, x, line, number of the token, width of its box] each. */
 function placed(tokens, width, lines) {
   let x = 0, at = 0;
   const all = tokens.map((token, t) => {
@@ -89,7 +89,7 @@ export function appended(tokens, u = null) {
 
 const START = { tokens: ["the"] };
 
-/** Always the likeliest token from the start on, until one comes again: the text, and the number of tokens after which it repeats. */
+/** Always the likeliest token from the start on, until one comes again: the text, and after how many tokens it repeats. */
 export function greedyLoop() {
   let tokens = appended(START.tokens);
   while (tokens.indexOf(tokens.at(-1)) === tokens.length - 1) tokens = appended(tokens);

@@ -60,9 +60,14 @@ function draw({ tokens, targets, predictions, losses, weights: seen, changed }, 
     svg.append(row);
   });
   const moved = (to) => set({ position: Math.min(T - 1, Math.max(0, to)) }), x = left + position * cell;
-  const grip = el("g", {}, rect(x - 1, top - 24, cell, T * cell + 24, { fill: "none", stroke: "var(--course-orange)", radius: 3 }), rect(x - 1, top - 46, cell, T * cell + 46, { opacity: 0 }), text(x + cell / 2 - 1, top - 34, "↔"));
-  grip.firstChild.setAttribute("stroke-width", 2.5);
-  svg.append(handle(grip, { name: "position", label: "position replaced", value: String(position), keys: (dx, dy) => moved(position + dx + dy), move: (to) => moved(Math.floor((to - left) / cell)) }));
+  const frame = rect(x - 1, top - 24, cell, T * cell + 24, { fill: "none", stroke: "var(--course-orange)", radius: 3 });
+  frame.setAttribute("stroke-width", 2.5);
+  const grip = el("g", {}, frame, rect(x - 1, top - 46, cell, T * cell + 46, { opacity: 0 }), text(x + cell / 2 - 1, top - 34, "↔"));
+  svg.append(handle(grip, {
+    name: "position", label: "position replaced", value: String(position),
+    keys: (dx, dy) => moved(position + dx + dy),
+    move: (to) => moved(Math.floor((to - left) / cell)),
+  }));
   if (narrow && changed.length) svg.append(text(332, top + T * cell + 12, "Δ changed", { anchor: "end", size: 12 }));
   return svg;
 }

@@ -27,7 +27,8 @@ export function compute({ x, q, k, v }) {
 /** Rows as arrows in a circle of radius 1. Returns the drawing and the place of each tip. */
 function view(cx, cy, radius, rows, title) {
   const drawn = el("g", {}, el("circle", { cx, cy, r: radius, fill: "none", stroke: "var(--course-faint)" }));
-  drawn.append(line(cx - radius, cy, cx + radius, cy, { stroke: "var(--course-faint)", width: 1 }), line(cx, cy - radius, cx, cy + radius, { stroke: "var(--course-faint)", width: 1 }));
+  const thin = { stroke: "var(--course-faint)", width: 1 };
+  drawn.append(line(cx - radius, cy, cx + radius, cy, thin), line(cx, cy - radius, cx, cy + radius, thin));
   drawn.append(text(cx, cy - radius - 27, title, { weight: 600 }));
   const tips = rows.map(([a, b]) => [cx + radius * a, cy - radius * b]);
   tips.forEach(([tx, ty], t) => {
@@ -40,7 +41,8 @@ function view(cx, cy, radius, rows, title) {
 function draw({ queries, keys, values, scores }, { x }, set, narrow) {
   const svg = picture(narrow ? 340 : 640, narrow ? 552 : 366, "Four circles with three arrows each: the tokens, their queries, their keys, their values. Below them the scores of each token for each.");
   const radius = narrow ? 60 : 62, centres = narrow ? [[86, 106], [254, 106], [86, 284], [254, 284]] : [[84, 106], [242, 106], [400, 106], [558, 106]];
-  const [tokens, ...views] = [[x, "tokens x"], [queries, "queries x W_Q"], [keys, "keys x W_K"], [values, "values x W_V"]].map(([rows, title], i) => view(...centres[i], radius, rows, title));
+  const all = [[x, "tokens x"], [queries, "queries x W_Q"], [keys, "keys x W_K"], [values, "values x W_V"]];
+  const [tokens, ...views] = all.map(([rows, title], i) => view(...centres[i], radius, rows, title));
   svg.append(...views.map(({ drawn }) => drawn), tokens.drawn);
   const moved = (t, [a, b]) => {
     const length = Math.max(1, Math.hypot(a, b)); // a vector stays in the circle

@@ -71,11 +71,11 @@ export function compute({ words, merges }) {
 
 function draw({ ids, tokens, x, V }, _state, _set, narrow) {
   const at = narrow ? { token: 62, id: 84, table: 122, small: 6, x: 206, step: 18 } : { token: 112, id: 146, table: 226, small: 8, x: 396, step: 20 };
-  const T = Math.min(ids.length, ROWS_DRAWN), top = 46, height = Math.max(230, T * at.step), middle = at.table + C * at.small / 2, right = at.x + C * at.step;
+  const T = Math.min(ids.length, ROWS_DRAWN), top = 46, height = Math.max(230, T * at.step);
+  const middle = at.table + C * at.small / 2, right = at.x + C * at.step, out = top + Math.max(T, 1) * at.step / 2;
   const svg = picture(narrow ? 340 : 640, top + height + 28, "From left to right: the tokens, their ids, the rows of the table that the ids fetch, and the same rows one below the other as the matrix x.");
-  for (const [place, head, size] of [[at.token - 30, "tokens", ""], [at.id, "ids", `(T,) = (${ids.length},)`], [middle, "table E", "(V, C)"], [at.x + C * at.step / 2, "x = E[ids]", `(T, C) = (${ids.length}, ${C})`]]) {
-    svg.append(text(place, 12, head, { weight: 600 }), text(place, 30, narrow && head === "ids" ? "" : size, { size: 11 }));
-  }
+  const heads = [[at.token - 30, "tokens", ""], [at.id, "ids", narrow ? "" : `(T,) = (${ids.length},)`], [middle, "table E", "(V, C)"], [at.x + C * at.step / 2, "x = E[ids]", `(T, C) = (${ids.length}, ${C})`]];
+  for (const [place, head, size] of heads) svg.append(text(place, 12, head, { weight: 600 }), text(place, 30, size, { size: 11 }));
   svg.append(rect(at.table - 3, top - 3, C * at.small + 6, height + 6, { fill: "var(--course-faint)", opacity: 0.3, stroke: "var(--course-faint)" }));
   ids.slice(0, T).forEach((id, t) => {
     const y = top + (t + 0.5) * at.step, row = top + (id / V) * (height - at.small), twice = ids.indexOf(id) !== ids.lastIndexOf(id);
@@ -86,7 +86,7 @@ function draw({ ids, tokens, x, V }, _state, _set, narrow) {
   });
   svg.append(tensor(x.slice(0, T), { x: at.x, y: top, cell: at.step, low: -1, high: 1 }));
   if (ids.length > T) svg.append(text(at.x + C * at.step / 2, top + height + 14, `and ${ids.length - T} more rows`, { size: 12 }));
-  svg.append(text(middle, top + height + 14, `${V} rows`, { size: 12 }), arrow(right + 2, top + Math.max(T, 1) * at.step / 2, right + 22, top + Math.max(T, 1) * at.step / 2));
+  svg.append(text(middle, top + height + 14, `${V} rows`, { size: 12 }), arrow(right + 2, out, right + 22, out));
   if (!narrow) svg.append(box(right + 26, top, 84, height, "var(--course-green)", "the stack"));
   return svg;
 }
@@ -109,7 +109,8 @@ defineConcept("token-ids-to-the-stack", {
   question: {
     ask: `Type “${ASKED}”, with all ${MERGES.length} merges. How many different rows of the table does it fetch?`,
     judge(reply) {
-      const { ids, tokens, distinct } = compute({ words: ASKED, merges: MERGES.length }), different = [...new Set(tokens)].map((token) => `“${token}”`).join(", ");
+      const { ids, tokens, distinct } = compute({ words: ASKED, merges: MERGES.length });
+      const different = [...new Set(tokens)].map((token) => `“${token}”`).join(", ");
       const spelled = new Set(ASKED.split(" ")).size, letters = new Set(ASKED).size;
       if (reply === distinct) return { right: true, why: `${different}: ${ids.length} tokens, ${distinct} ids. “the” and “␣the” have different ids, so different rows, and nothing in an id says that they are alike.` };
       if (reply === ids.length) return { right: false, why: `${reply} is T, the rows of x. One id occurs twice there: it fetches the same row both times.` };
