@@ -1,6 +1,8 @@
 // A concept card's frame: controls, a picture, a line that says what one sees, a question. It knows no concept.
 // A concept's own module gives it plain functions; `compute` must be pure, so that tests can hold it against Python.
 
+import { parsed } from "./numbers.js";
+
 let count = 0;
 
 /** An HTML element with properties and children. */
@@ -19,8 +21,10 @@ export function html(name, properties = {}, ...children) {
  *   kind "range": min, max, step, and optionally show(value) for the words beside it;
  *   kind "choice": options [[value, words], ...];
  *   kind "switch": true or false;
+ *   kind "text": a line of at most `longest` characters;
  *   kind "button": press(state) -> changes to the state;
  *   kind "play": advance(state) -> changes, or null at the end; first: the changes that lead back to the beginning.
+ *     step, optional: the label of a second button that goes one step; then who asked for less motion gets that one alone.
  *   when(state), optional: whether the control has anything to move now; it is hidden where not.
  * compute(state) -> values: the truth, nothing drawn.
  * draw(values, state, set, narrow) -> an SVG from svg.js. set(changes) moves the state, for handles inside the picture.
@@ -67,8 +71,9 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
     }
 
     /** A button that steps on until the end or the next press. Who asked for less motion gets one step a press. */
-    player({ label, advance, first }) {
+    player({ name, label, advance, first, step: stepLabel }) {
       const button = html("button", { type: "button", className: "concept-button", textContent: label });
+      const lessMotion = matchMedia("(prefers-reduced-motion: reduce)");
       let timer = null;
       const stop = () => {
         clearInterval(timer);
@@ -83,14 +88,19 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
       button.onclick = () => {
         if (timer !== null) { stop(); return; }
         if (!advance(this.state)) this.set(first);
-        if (!matchMedia("(prefers-reduced-motion: reduce)").matches) {
+        if (!lessMotion.matches) {
           timer = setInterval(step, 900);
           button.textContent = "Pause";
         }
         step();
       };
       this.stops.push(stop);
-      return button;
+      if (!stepLabel) return button;
+      // One step by hand ends the playing; after the last one it begins again.
+      const once = html("button", { type: "button", className: "concept-button", textContent: stepLabel, onclick: () => { stop(); this.set(advance(this.state) ?? first); } });
+      this.inputs[name] = () => (button.hidden = lessMotion.matches);
+      lessMotion.onchange = () => { stop(); this.set({}); };
+      return html("div", { className: "concept-control" }, once, button);
     }
 
     control(told) {
@@ -109,8 +119,13 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
         this.inputs[told.name] = () => (box.checked = this.state[told.name]);
         return html("div", { className: "concept-control" }, box, html("label", { htmlFor: id, textContent: told.label }));
       }
+      if (told.kind === "text") {
+        const field = html("input", { id, type: "text", maxLength: told.longest, autocomplete: "off", spellcheck: false, oninput: () => this.set({ [told.name]: field.value }) });
+        this.inputs[told.name] = () => { if (field.value !== this.state[told.name]) field.value = this.state[told.name]; };
+        return html("div", { className: "concept-control" }, html("label", { htmlFor: id, textContent: told.label }), field);
+      }
       const show = told.show ?? String;
-      const output = html("output", { htmlFor: id });
+      const output = html("output", { htmlFor: id, "aria-hidden": "true" }); // the slider says these words itself
       const range = html("input", { id, type: "range", min: told.min, max: told.max, step: told.step, oninput: () => this.set({ [told.name]: Number(range.value) }) });
       this.inputs[told.name] = () => {
         range.value = this.state[told.name];
@@ -126,7 +141,10 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
       this.values = compute(this.state);
       const focused = this.place.contains(document.activeElement) ? document.activeElement.getAttribute("data-handle") : null;
       this.narrow = this.isNarrow();
-      this.place.replaceChildren(draw(this.values, this.state, (moved) => this.set(moved), this.narrow));
+      const drawn = draw(this.values, this.state, (moved) => this.set(moved), this.narrow);
+      // What can be moved inside an image is hidden from screen readers; inside a group it is not.
+      if (drawn.querySelector("[data-handle]")) drawn.setAttribute("role", "group");
+      this.place.replaceChildren(drawn);
       if (focused !== null) this.place.querySelector(`[data-handle="${focused}"]`)?.focus();
       this.words.textContent = tell(this.values, this.state);
     }
@@ -153,8 +171,8 @@ export function asked({ ask, options, unit = "", judge }) {
     form.append(field, unit, html("button", { className: "concept-button", textContent: "Check" }));
     form.onsubmit = (event) => {
       event.preventDefault();
-      const reply = Number(field.value.trim().replace(",", "."));
-      if (field.value.trim() === "" || Number.isNaN(reply)) {
+      const reply = parsed(field.value);
+      if (!Number.isFinite(reply)) {
         verdict.className = "concept-verdict wrong";
         verdict.textContent = "Give a number, such as 2.5.";
       } else answer(reply);
@@ -164,9 +182,13 @@ export function asked({ ask, options, unit = "", judge }) {
   return form;
 }
 
-/** Makes an SVG node a handle: dragged by mouse or finger, moved by arrow keys. move(x, y) gets the picture's units. */
-export function handle(node, { name, label, value, keys, move }) {
-  for (const [key, told] of Object.entries({ tabindex: 0, role: "slider", "aria-label": label, "aria-valuetext": value, "aria-valuenow": parseFloat(value) || 0, "data-handle": name, class: "concept-handle" })) node.setAttribute(key, told);
+/**
+ * Makes an SVG node a handle: dragged by mouse or finger, moved by arrow keys. move(x, y) gets the picture's units.
+ * value: what a screen reader says, the number first; low, high: the numbers at its ends, 0 and 100 if not told.
+ */
+export function handle(node, { name, label, value, low = 0, high = 100, keys, move }) {
+  const told = { tabindex: 0, role: "slider", "aria-label": label, "aria-valuetext": value, "aria-valuenow": parseFloat(value) || 0, "aria-valuemin": low, "aria-valuemax": high, "data-handle": name, class: "concept-handle" };
+  for (const [key, words] of Object.entries(told)) node.setAttribute(key, words);
   node.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (!step) return;
