@@ -19,7 +19,9 @@ export function html(name, properties = {}, ...children) {
  *   kind "range": min, max, step, and optionally show(value) for the words beside it;
  *   kind "choice": options [[value, words], ...];
  *   kind "switch": true or false;
- *   kind "button": press(state) -> changes to the state.
+ *   kind "button": press(state) -> changes to the state;
+ *   kind "play": advance(state) -> changes, or null at the end; first: the changes that lead back to the beginning.
+ *   when(state), optional: whether the control has anything to move now; it is hidden where not.
  * compute(state) -> values: the truth, nothing drawn.
  * draw(values, state, set, narrow) -> an SVG from svg.js. set(changes) moves the state, for handles inside the picture.
  *   narrow: on a phone, where a picture should be about 340 units wide: then a unit is a pixel, and text stays legible.
@@ -33,11 +35,12 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
       if (this.shown) return;
       this.state = { ...start };
       this.inputs = {};
+      this.stops = []; // what ends the playing, if something plays
       this.shown = html("div", { className: "concept-live" });
       this.place = html("div", { className: "concept-place" });
       this.words = html("p", { className: "concept-words", role: "status" });
-      const panel = html("div", { className: "concept-controls" }, ...controls.map((control) => this.control(control)));
-      panel.append(html("button", { type: "button", className: "concept-button", textContent: "Reset", onclick: () => this.set(start) }));
+      const panel = html("div", { className: "concept-controls" }, ...controls.map((control) => this.shownWhen(control, this.control(control))));
+      panel.append(html("button", { type: "button", className: "concept-button", textContent: "Reset", onclick: () => this.reset() }));
       this.shown.append(this.place, this.words, panel);
       if (question) this.shown.append(asked(question));
       this.append(this.shown);
@@ -48,11 +51,54 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
 
     isNarrow() { return this.clientWidth < 520; }
 
+    reset() {
+      for (const stop of this.stops) stop();
+      this.set(start);
+    }
+
+    shownWhen({ name, when }, made) {
+      if (!when) return made;
+      const write = this.inputs[name];
+      this.inputs[name] = () => {
+        write?.();
+        made.hidden = !when(this.state);
+      };
+      return made;
+    }
+
+    /** A button that steps on until the end or the next press. Who asked for less motion gets one step a press. */
+    player({ label, advance, first }) {
+      const button = html("button", { type: "button", className: "concept-button", textContent: label });
+      let timer = null;
+      const stop = () => {
+        clearInterval(timer);
+        timer = null;
+        button.textContent = label;
+      };
+      const step = () => {
+        const moved = this.isConnected ? advance(this.state) : null;
+        if (moved) this.set(moved);
+        if (!moved || !advance(this.state)) stop();
+      };
+      button.onclick = () => {
+        if (timer !== null) { stop(); return; }
+        if (!advance(this.state)) this.set(first);
+        if (!matchMedia("(prefers-reduced-motion: reduce)").matches) {
+          timer = setInterval(step, 900);
+          button.textContent = "Pause";
+        }
+        step();
+      };
+      this.stops.push(stop);
+      return button;
+    }
+
     control(told) {
       const id = `concept-${(count += 1)}`;
       if (told.kind === "button") {
         return html("button", { type: "button", className: "concept-button", textContent: told.label, onclick: () => this.set(told.press(this.state)) });
       }
+      if (told.kind === "play") return this.player(told);
       if (told.kind === "choice") {
         const select = html("select", { id, onchange: () => this.set({ [told.name]: told.options[select.selectedIndex][0] }) }, ...told.options.map(([, words]) => html("option", { textContent: words })));
         this.inputs[told.name] = () => (select.selectedIndex = told.options.findIndex(([value]) => value === this.state[told.name]));
