@@ -21,6 +21,7 @@ export function html(name, properties = {}, ...children) {
  *   kind "switch": true or false;
  *   kind "button": press(state) -> changes to the state;
  *   kind "play": advance(state) -> changes, or null at the end; first: the changes that lead back to the beginning.
+ *     step, optional: the label of a second button that goes one step; then who asked for less motion gets that one alone.
  *   when(state), optional: whether the control has anything to move now; it is hidden where not.
  * compute(state) -> values: the truth, nothing drawn.
  * draw(values, state, set, narrow) -> an SVG from svg.js. set(changes) moves the state, for handles inside the picture.
@@ -67,8 +68,9 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
     }
 
     /** A button that steps on until the end or the next press. Who asked for less motion gets one step a press. */
-    player({ label, advance, first }) {
+    player({ name, label, advance, first, step: stepLabel }) {
       const button = html("button", { type: "button", className: "concept-button", textContent: label });
+      const lessMotion = matchMedia("(prefers-reduced-motion: reduce)");
       let timer = null;
       const stop = () => {
         clearInterval(timer);
@@ -83,14 +85,18 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
       button.onclick = () => {
         if (timer !== null) { stop(); return; }
         if (!advance(this.state)) this.set(first);
-        if (!matchMedia("(prefers-reduced-motion: reduce)").matches) {
+        if (!lessMotion.matches) {
           timer = setInterval(step, 900);
           button.textContent = "Pause";
         }
         step();
       };
       this.stops.push(stop);
-      return button;
+      if (!stepLabel) return button;
+      // One step by hand ends the playing; after the last one it begins again.
+      const once = html("button", { type: "button", className: "concept-button", textContent: stepLabel, onclick: () => { stop(); this.set(advance(this.state) ?? first); } });
+      this.inputs[name] = () => (button.hidden = lessMotion.matches);
+      return html("div", { className: "concept-control" }, once, button);
     }
 
     control(told) {
@@ -126,7 +132,10 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
       this.values = compute(this.state);
       const focused = this.place.contains(document.activeElement) ? document.activeElement.getAttribute("data-handle") : null;
       this.narrow = this.isNarrow();
-      this.place.replaceChildren(draw(this.values, this.state, (moved) => this.set(moved), this.narrow));
+      const drawn = draw(this.values, this.state, (moved) => this.set(moved), this.narrow);
+      // What can be moved inside an image is hidden from screen readers; inside a group it is not.
+      if (drawn.querySelector("[data-handle]")) drawn.setAttribute("role", "group");
+      this.place.replaceChildren(drawn);
       if (focused !== null) this.place.querySelector(`[data-handle="${focused}"]`)?.focus();
       this.words.textContent = tell(this.values, this.state);
     }
