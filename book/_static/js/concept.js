@@ -19,6 +19,7 @@ export function html(name, properties = {}, ...children) {
  *   kind "range": min, max, step, and optionally show(value) for the words beside it;
  *   kind "choice": options [[value, words], ...];
  *   kind "switch": true or false;
+ *   kind "text": a line of at most `longest` characters;
  *   kind "button": press(state) -> changes to the state;
  *   kind "play": advance(state) -> changes, or null at the end; first: the changes that lead back to the beginning.
  *     step, optional: the label of a second button that goes one step; then who asked for less motion gets that one alone.
@@ -114,6 +115,11 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
         const box = html("input", { id, type: "checkbox", onchange: () => this.set({ [told.name]: box.checked }) });
         this.inputs[told.name] = () => (box.checked = this.state[told.name]);
         return html("div", { className: "concept-control" }, box, html("label", { htmlFor: id, textContent: told.label }));
+      }
+      if (told.kind === "text") {
+        const field = html("input", { id, type: "text", maxLength: told.longest, autocomplete: "off", spellcheck: false, oninput: () => this.set({ [told.name]: field.value }) });
+        this.inputs[told.name] = () => { if (field.value !== this.state[told.name]) field.value = this.state[told.name]; };
+        return html("div", { className: "concept-control" }, html("label", { htmlFor: id, textContent: told.label }), field);
       }
       const show = told.show ?? String;
       const output = html("output", { htmlFor: id });
