@@ -127,7 +127,7 @@ function timeLine({ at, total, vectorTimes, ends }, { method }, set, [left, y, l
   }
   const go = (step) => set({ step: Math.min(total, Math.max(0, Math.round(step))) });
   const grip = el("g", {}, rect(x(vectorTimes) - 14, y - 15, 28, 30, { opacity: 0 }), rect(x(vectorTimes) - 5, y - 11, 10, 22, { fill: "var(--course-ink)", radius: 5 }));
-  made.append(handle(grip, { name: "time", label: "step", value: `${at} of ${total}`, keys: (dx, dy) => go(at + dx + dy), move: (to) => go((most * (to - left)) / length / each) }));
+  made.append(handle(grip, { name: "time", label: "step", value: `${at} of ${total}`, high: total, keys: (dx, dy) => go(at + dx + dy), move: (to) => go((most * (to - left)) / length / each) }));
   return made;
 }
 

@@ -114,7 +114,7 @@ function bars({ q, accepted }, { target }, set, group) {
       // What is taken hold of is larger than what is seen: a finger is broad.
       const grip = el("g", {}, rect(at, y(all[i]) - 14, wide, 28, { opacity: 0 }), rect(at + 1, y(all[i]) - 3.5, wide - 2, 7, { fill: "var(--course-ink)", opacity: 0.75, radius: 3.5 }));
       made.append(handle(grip, {
-        name: `${who}-${i}`, label: `${who}’s probability of ${token}`, value: `${(100 * all[i]).toFixed(0)} %`,
+        name: `${who}-${i}`, label: `${who}’s probability of ${token}`, value: `${(100 * all[i]).toFixed(0)} %`, high: 100 * HIGHEST,
         keys: (dx, dy) => change(all[i] + 0.01 * (dx + dy)), move: (_, to) => change((HIGHEST * (top + height - to)) / height),
       }));
     }

@@ -1,6 +1,8 @@
 // A concept card's frame: controls, a picture, a line that says what one sees, a question. It knows no concept.
 // A concept's own module gives it plain functions; `compute` must be pure, so that tests can hold it against Python.
 
+import { parsed } from "./numbers.js";
+
 let count = 0;
 
 /** An HTML element with properties and children. */
@@ -97,6 +99,7 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
       // One step by hand ends the playing; after the last one it begins again.
       const once = html("button", { type: "button", className: "concept-button", textContent: stepLabel, onclick: () => { stop(); this.set(advance(this.state) ?? first); } });
       this.inputs[name] = () => (button.hidden = lessMotion.matches);
+      lessMotion.onchange = () => { stop(); this.set({}); };
       return html("div", { className: "concept-control" }, once, button);
     }
 
@@ -122,7 +125,7 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
         return html("div", { className: "concept-control" }, html("label", { htmlFor: id, textContent: told.label }), field);
       }
       const show = told.show ?? String;
-      const output = html("output", { htmlFor: id });
+      const output = html("output", { htmlFor: id, "aria-hidden": "true" }); // the slider says these words itself
       const range = html("input", { id, type: "range", min: told.min, max: told.max, step: told.step, oninput: () => this.set({ [told.name]: Number(range.value) }) });
       this.inputs[told.name] = () => {
         range.value = this.state[told.name];
@@ -168,8 +171,8 @@ export function asked({ ask, options, unit = "", judge }) {
     form.append(field, unit, html("button", { className: "concept-button", textContent: "Check" }));
     form.onsubmit = (event) => {
       event.preventDefault();
-      const reply = Number(field.value.trim().replace(",", "."));
-      if (field.value.trim() === "" || Number.isNaN(reply)) {
+      const reply = parsed(field.value);
+      if (!Number.isFinite(reply)) {
         verdict.className = "concept-verdict wrong";
         verdict.textContent = "Give a number, such as 2.5.";
       } else answer(reply);
@@ -179,9 +182,13 @@ export function asked({ ask, options, unit = "", judge }) {
   return form;
 }
 
-/** Makes an SVG node a handle: dragged by mouse or finger, moved by arrow keys. move(x, y) gets the picture's units. */
-export function handle(node, { name, label, value, keys, move }) {
-  for (const [key, told] of Object.entries({ tabindex: 0, role: "slider", "aria-label": label, "aria-valuetext": value, "aria-valuenow": parseFloat(value) || 0, "data-handle": name, class: "concept-handle" })) node.setAttribute(key, told);
+/**
+ * Makes an SVG node a handle: dragged by mouse or finger, moved by arrow keys. move(x, y) gets the picture's units.
+ * value: what a screen reader says, the number first; low, high: the numbers at its ends, 0 and 100 if not told.
+ */
+export function handle(node, { name, label, value, low = 0, high = 100, keys, move }) {
+  const told = { tabindex: 0, role: "slider", "aria-label": label, "aria-valuetext": value, "aria-valuenow": parseFloat(value) || 0, "aria-valuemin": low, "aria-valuemax": high, "data-handle": name, class: "concept-handle" };
+  for (const [key, words] of Object.entries(told)) node.setAttribute(key, words);
   node.addEventListener("keydown", (event) => {
     const step = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, 1], ArrowDown: [0, -1] }[event.key];
     if (!step) return;
