@@ -15,7 +15,7 @@ CONTROLS = """
     { name: "more", label: "Two more", kind: "button", press: ({ size }) => ({ size: size + 2 }) },
     { name: "extra", label: "Extra", kind: "range", min: 0, max: 3, step: 1, when: ({ on }) => on },"""
 PLAY = """{ name: "play", label: "Play", kind: "play", first: { size: 0 },
-      advance: ({ size }) => (size < 3 ? { size: size + 1 } : null), STEP },"""
+      advance: ({ size }) => (size < 4 ? { size: size + 1 } : null), STEP },"""
 OPTIONS = """{ ask: "Which is even?", options: [[3, "three"], [4, "four"]],
     judge: (reply) => (reply % 2 ? { right: false, why: `${reply} leaves one.` } : { right: true, why: "Halves." }) }"""
 NUMBER = """{ ask: "How many?", unit: "pieces",
@@ -282,10 +282,10 @@ def test_play_steps_to_the_end_stops_there_and_begins_again(playing):
     page = playing()
     press(page, "Play")
     assert state(page)["size"] == 2
-    assert sizes(page, 3) == [3, 3, 3]
+    assert sizes(page, 3) == [3, 4, 4]
     press(page, "Play")
     assert state(page)["size"] == 1
-    assert sizes(page, 3)[-1] == 3
+    assert sizes(page, 4)[-1] == 4
 
 
 @pytest.mark.parametrize(("button", "then"), [("Pause", 2), ("Step", 3), ("Reset", 1)])
@@ -309,10 +309,10 @@ def test_playing_ends_when_the_card_is_taken_off_the_page(playing):
 def test_step_goes_one_step_and_from_the_end_to_the_beginning(playing):
     page = playing()
     seen = []
-    for _ in range(4):
+    for _ in range(5):
         press(page, "Step")
         seen.append(state(page)["size"])
-    assert seen == [2, 3, 0, 1]
+    assert seen == [2, 3, 4, 0, 1]
 
 
 def test_who_asked_for_less_motion_gets_steps_and_no_play(playing):

@@ -27,57 +27,57 @@ def planned(shown, method, n):
 
 
 @pytest.mark.parametrize("method", ["ring", "one"])
-@pytest.mark.parametrize("n", SIZES)
-def test_all_workers_end_with_the_sum_and_no_part_is_added_twice(shown, method, n):
-    vectors = some_vectors(n)
-    found = simulated(shown, method, vectors)
-    assert np.array_equal(found["held"], np.tile(vectors.sum(0), (n, 1)))
-    assert np.array_equal(found["parts"], np.full((n, n), 2**n - 1))
+def test_all_workers_end_with_the_sum_and_no_part_is_added_twice(shown, method):
+    for n in SIZES:
+        vectors = some_vectors(n)
+        found = simulated(shown, method, vectors)
+        assert np.array_equal(found["held"], np.tile(vectors.sum(0), (n, 1)))
+        assert np.array_equal(found["parts"], np.full((n, n), 2**n - 1))
 
 
-@pytest.mark.parametrize("n", SIZES)
-def test_at_every_step_a_chunk_is_the_sum_of_exactly_the_workers_it_is_said_to_hold(shown, n):
-    vectors = some_vectors(n)
-    for step in range(2 * (n - 1) + 1):
-        found = simulated(shown, "ring", vectors, step)
-        for (worker, chunk), bits in np.ndenumerate(np.array(found["parts"])):
-            inside = [w for w in range(n) if bits >> w & 1]
-            assert found["held"][worker][chunk] == vectors[inside, chunk].sum()
+def test_at_every_step_a_chunk_is_the_sum_of_exactly_the_workers_it_is_said_to_hold(shown):
+    for n in SIZES:
+        vectors = some_vectors(n)
+        for step in range(2 * (n - 1) + 1):
+            found = simulated(shown, "ring", vectors, step)
+            for (worker, chunk), bits in np.ndenumerate(np.array(found["parts"])):
+                inside = [w for w in range(n) if bits >> w & 1]
+                assert found["held"][worker][chunk] == vectors[inside, chunk].sum()
 
 
-@pytest.mark.parametrize("n", SIZES)
-def test_after_reduce_scatter_each_worker_has_the_whole_sum_of_one_chunk_of_its_own(shown, n):
-    whole = np.array(simulated(shown, "ring", some_vectors(n), n - 1)["parts"]) == 2**n - 1
-    assert whole.sum(0).tolist() == [1] * n
-    assert whole.sum(1).tolist() == [1] * n
+def test_after_reduce_scatter_each_worker_has_the_whole_sum_of_one_chunk_of_its_own(shown):
+    for n in SIZES:
+        whole = np.array(simulated(shown, "ring", some_vectors(n), n - 1)["parts"]) == 2**n - 1
+        assert whole.sum(0).tolist() == [1] * n
+        assert whole.sum(1).tolist() == [1] * n
 
 
-@pytest.mark.parametrize("n", SIZES)
-def test_in_the_ring_each_worker_sends_one_chunk_a_step_to_the_next_and_every_link_is_busy(shown, n):
-    steps = planned(shown, "ring", n)
-    assert len(steps) == 2 * (n - 1)
-    for step in steps:
-        assert sorted(m["from"] for m in step["messages"]) == list(range(n))
-        assert all(m["to"] == (m["from"] + 1) % n for m in step["messages"])
-    found = simulated(shown, "ring", some_vectors(n))
-    assert found["sent"] == [2 * (n - 1)] * n
-    assert found["time"] == 2 * (n - 1)
+def test_in_the_ring_each_worker_sends_one_chunk_a_step_to_the_next_and_every_link_is_busy(shown):
+    for n in SIZES:
+        steps = planned(shown, "ring", n)
+        assert len(steps) == 2 * (n - 1)
+        for step in steps:
+            assert sorted(m["from"] for m in step["messages"]) == list(range(n))
+            assert all(m["to"] == (m["from"] + 1) % n for m in step["messages"])
+        found = simulated(shown, "ring", some_vectors(n))
+        assert found["sent"] == [2 * (n - 1)] * n
+        assert found["time"] == 2 * (n - 1)
 
 
-@pytest.mark.parametrize("n", SIZES)
-def test_through_one_worker_its_link_is_the_bottleneck(shown, n):
-    found = simulated(shown, "one", some_vectors(n))
-    assert found["sent"] == [n * (n - 1)] + [n] * (n - 1)
-    assert found["time"] == 2 * n * (n - 1)
+def test_through_one_worker_its_link_is_the_bottleneck(shown):
+    for n in SIZES:
+        found = simulated(shown, "one", some_vectors(n))
+        assert found["sent"] == [n * (n - 1)] + [n] * (n - 1)
+        assert found["time"] == 2 * n * (n - 1)
 
 
-@pytest.mark.parametrize("n", SIZES)
-def test_what_is_shown_is_in_whole_vectors(shown, n):
-    found = shown.call("compute", {"method": "ring", "workers": n, "step": 99})
-    assert found["vectorsSent"] == pytest.approx([2 * (n - 1) / n] * n)
-    assert found["ends"] == pytest.approx({"ring": 2 * (n - 1) / n, "one": 2 * (n - 1)})
-    assert found["whole"] == n * n
-    assert found["held"][0] == found["sum"] == np.sum(shown.call("vectors", n), 0).tolist()
+def test_what_is_shown_is_in_whole_vectors(shown):
+    for n in SIZES:
+        found = shown.call("compute", {"method": "ring", "workers": n, "step": 99})
+        assert found["vectorsSent"] == pytest.approx([2 * (n - 1) / n] * n)
+        assert found["ends"] == pytest.approx({"ring": 2 * (n - 1) / n, "one": 2 * (n - 1)})
+        assert found["whole"] == n * n
+        assert found["held"][0] == found["sum"] == np.sum(shown.call("vectors", n), 0).tolist()
 
 
 def press(shown, name):

@@ -15,32 +15,31 @@ PAIRS = [
 START = {"target": PAIRS[0][0], "draft": PAIRS[0][1], "share": 0, "gamma": 4, "steps": 1}
 
 
-@pytest.mark.parametrize(("p", "q"), PAIRS)
-def test_summed_over_all_ways_a_token_comes_out_with_the_targets_probability(card, p, q):
+def test_summed_over_all_ways_a_token_comes_out_with_the_targets_probability(card):
     shown = card("speculative")
-    kept = torch.tensor(shown.call("acceptance", p, q), dtype=torch.float64)
-    instead = torch.tensor(shown.call("residual", p, q), dtype=torch.float64)
-    draft, target, out = torch.tensor(q).double(), torch.tensor(p).double(), torch.zeros(len(p), dtype=torch.float64)
-    for proposed, final in product(range(len(p)), repeat=2):
-        out[final] += draft[proposed] * (1 - kept[proposed]) * instead[final]
-        out[final] += draft[proposed] * kept[proposed] * (proposed == final)
-    torch.testing.assert_close(out, target, atol=1e-7, rtol=0)
-    assert shown.call("outcome", p, q) == pytest.approx(p, abs=1e-7)
+    for p, q in PAIRS:
+        kept = torch.tensor(shown.call("acceptance", p, q)).double()
+        instead = torch.tensor(shown.call("residual", p, q)).double()
+        draft, target, out = torch.tensor(q).double(), torch.tensor(p).double(), torch.zeros(len(p)).double()
+        for proposed, final in product(range(len(p)), repeat=2):
+            out[final] += draft[proposed] * (1 - kept[proposed]) * instead[final]
+            out[final] += draft[proposed] * kept[proposed] * (proposed == final)
+        torch.testing.assert_close(out, target, atol=1e-6, rtol=0)
+        assert shown.call("outcome", p, q) == pytest.approx(p, abs=1e-6)
 
 
-@pytest.mark.parametrize(("p", "q"), PAIRS)
-def test_the_share_accepted_is_what_the_two_have_in_common(card, p, q):
-    common = torch.minimum(torch.tensor(p), torch.tensor(q)).sum().item()
-    assert card("speculative").call("accepts", p, q) == pytest.approx(common, abs=1e-6)
+def test_the_share_accepted_is_what_the_two_have_in_common(card):
+    shown = card("speculative")
+    for p, q in PAIRS:
+        common = torch.minimum(torch.tensor(p), torch.tensor(q)).sum().item()
+        assert shown.call("accepts", p, q) == pytest.approx(common, abs=1e-6)
 
 
-@pytest.mark.parametrize("gamma", [1, 4, 8])
-@pytest.mark.parametrize("a", [0, 0.3, 0.7, 1])
-def test_tokens_a_step_are_the_mean_over_where_the_first_refusal_falls(card, a, gamma):
-    refused_at = [(a**n) * (1 - a) * (n + 1) for n in range(gamma)]
-    assert card("speculative").call("tokensPerStep", a, gamma) == pytest.approx(
-        sum(refused_at) + a**gamma * (gamma + 1)
-    )
+def test_tokens_a_step_are_the_mean_over_where_the_first_refusal_falls(card):
+    shown = card("speculative")
+    for a, gamma in product([0, 0.3, 0.7, 1], [1, 4, 8]):
+        refused_at = [(a**n) * (1 - a) * (n + 1) for n in range(gamma)]
+        assert shown.call("tokensPerStep", a, gamma) == pytest.approx(sum(refused_at) + a**gamma * (gamma + 1))
 
 
 @pytest.mark.parametrize(("p", "q"), [PAIRS[0], PAIRS[1]])
