@@ -87,6 +87,7 @@ def test_a_number_is_judged_and_foreseen_mistakes_are_explained(open_source, rep
         ("2.5", 2.5),
         ("2,5", 2.5),
         ("1,000", 1000),
+        ("0,125", 0.125),
         ("1 000", 1000),
         ("12,345,678", 12345678),
         ("−3", -3),
@@ -96,7 +97,7 @@ def test_a_number_is_judged_and_foreseen_mistakes_are_explained(open_source, rep
 )
 def test_numbers_are_read_as_people_write_them(open_source, text, value):
     page = open_source("<p>parse</p>")
-    assert page.evaluate("t => import('/_static/js/self_check.js').then(m => m.parsed(t))", text) == value
+    assert page.evaluate("t => import('/_static/js/numbers.js').then(m => m.parsed(t))", text) == value
 
 
 def test_without_scripts_the_answers_can_be_unfolded(open_source):

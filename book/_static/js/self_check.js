@@ -1,20 +1,13 @@
 // <course-self-check>: makes a question of the page answerable. Questions and explanations stand in the page; it keeps no score.
 
 import { html } from "./concept.js";
+import { parsed } from "./numbers.js";
 
 /** What a reply to a numeric question deserves: "right", the place of a foreseen wrong answer, or "otherwise". */
 export function judged(reply, answer, within, foreseen) {
   if (Math.abs(reply - answer) <= within + 1e-12 * Math.abs(answer)) return "right";
   const near = foreseen.findIndex((value) => Math.abs(reply - value) <= Math.max(within, 1e-9 * Math.abs(value)));
   return near >= 0 ? near : "otherwise";
-}
-
-/** The number that somebody typed: a decimal comma, spaces or commas between thousands, and a fraction are understood. */
-export function parsed(text) {
-  const clean = text.trim().replace(/[\s_]/g, "").replace("−", "-"), fraction = clean.match(/^(-?[\d.]+)\/([\d.]+)$/);
-  if (fraction) return Number(fraction[1]) / Number(fraction[2]);
-  const grouped = /^-?\d{1,3}(,\d{3})+(\.\d+)?$/.test(clean) ? clean.replace(/,/g, "") : clean.replace(",", ".");
-  return grouped === "" ? NaN : Number(grouped);
 }
 
 let count = 0;
