@@ -67,7 +67,7 @@ export function tensor(values, { x = 0, y = 0, cell = 34, low = 0, high = 1, num
     const masked = value === null, share = masked ? 0 : (value - low) / (high - low || 1);
     made.append(rect(x + s * cell, y + t * cell, cell - 1.5, cell - 1.5, { fill: masked ? "var(--course-faint)" : cividis(share), opacity: masked ? 0.35 : 1, radius: 2 }));
     if (!masked && numbers !== null) {
-      made.append(text(x + (s + 0.5) * cell - 0.75, y + (t + 0.5) * cell, value.toFixed(numbers), { size: cell * 0.34, fill: share < 0.55 ? "#fff" : "#000" }));
+      made.append(text(x + (s + 0.5) * cell - 0.75, y + (t + 0.5) * cell, value.toFixed(numbers).replace("-", "−"), { size: cell * 0.34, fill: share < 0.55 ? "#fff" : "#000" }));
     }
   }));
   rows.forEach((label, t) => made.append(text(x - 6, y + (t + 0.5) * cell, label, { anchor: "end", size: 12 })));
