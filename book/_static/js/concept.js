@@ -80,7 +80,10 @@ export function defineConcept(name, { start, controls, compute, draw, tell, ques
       this.values = compute(this.state);
       const focused = this.place.contains(document.activeElement) ? document.activeElement.getAttribute("data-handle") : null;
       this.narrow = this.isNarrow();
-      this.place.replaceChildren(draw(this.values, this.state, (moved) => this.set(moved), this.narrow));
+      const picture = draw(this.values, this.state, (moved) => this.set(moved), this.narrow);
+      // An image has no parts: a picture with handles is a group, so that screen readers find them.
+      if (picture.querySelector("[tabindex]")) picture.setAttribute("role", "group");
+      this.place.replaceChildren(picture);
       if (focused !== null) this.place.querySelector(`[data-handle="${focused}"]`)?.focus();
       this.words.textContent = tell(this.values, this.state);
     }
