@@ -12,7 +12,8 @@ PACKAGE, FOLDER = "sphinx-mathjax-offline", "sphinx-mathjax-offline/static/mathj
 FONTS = "output/chtml/fonts/woff-v2/"
 # The parts that a page needs, without the menu and the speech engine: together 100 kB less than MathJax's usual file.
 MAIN = "startup.js"
-PARTS = ("core", "input/tex", "output/chtml", "output/chtml/fonts/tex", "a11y/assistive-mml")
+PARTS = ("core", "input/tex", "output/chtml", "a11y/assistive-mml")
+FONT = "output/chtml/fonts/tex"  # the output loads it by itself; asked for beside it, it may come too early
 
 
 def mathjax_files() -> dict[str, Path]:
@@ -21,7 +22,7 @@ def mathjax_files() -> dict[str, Path]:
         packaged = {str(f).removeprefix(FOLDER): Path(f.locate()) for f in files(PACKAGE) or []}
     except PackageNotFoundError:
         return {}
-    wanted = (MAIN, *(f"{part}.js" for part in PARTS), FONTS, "input/tex/extensions/")
+    wanted = (MAIN, *(f"{part}.js" for part in (*PARTS, FONT)), FONTS, "input/tex/extensions/")
     return {name: path for name, path in packaged.items() if name.startswith(wanted)}
 
 
@@ -36,8 +37,7 @@ def _copy(app: Sphinx, error: Exception | None) -> None:
 
 def _configure(app: Sphinx, config: Config) -> None:
     told = config["mathjax3_config"] or {}
-    options = {**told.get("options", {}), "enableMenu": False}
-    config["mathjax3_config"] = {**told, "loader": {"load": list(PARTS)}, "options": options}
+    config["mathjax3_config"] = {**told, "loader": {"load": list(PARTS)}}
 
 
 def setup(app: Sphinx) -> dict[str, bool]:

@@ -1,4 +1,4 @@
-"""The book in a browser, as it is served: it fits a phone, runs without errors, asks no other host, shows its figures."""
+"""The book in a browser, as it is served: it fits a phone, makes no error, asks no other host."""
 
 import re
 
