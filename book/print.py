@@ -98,13 +98,13 @@ def title_page(context: Any, title: str, author: str) -> bytes:
     return made
 
 
-def book_pdf(html: Path, target: Path, names: set[str] | None = None) -> int:
+def book_pdf(browser: Any, html: Path, target: Path, names: set[str] | None = None) -> int:
     """Print a built book, or those of its pages, into one file with bookmarks; returns its number of sheets."""
     from pypdf import PdfReader, PdfWriter
 
     told = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))
     writer, above = PdfWriter(), {}
-    with served(html) as site, chromium() as browser:
+    with served(html) as site:
         context = browser.new_context(color_scheme="light", viewport={"width": 1000, "height": 1400})
         writer.append(io.BytesIO(title_page(context, told["title"], told["author"])), import_outline=False)
         for entry in entries(yaml.safe_load(TOC.read_text(encoding="utf-8"))):
@@ -134,7 +134,8 @@ def main() -> None:
     if not (html / "book" / "index.html").is_file():
         raise SystemExit(f"no built book in {html}: run `make book`, or give the folder of a built one")
     target = html.parent / "transformer-systems.pdf"
-    print(f"{book_pdf(html, target)} sheets: {target}")
+    with chromium() as browser:
+        print(f"{book_pdf(browser, html, target)} sheets: {target}")
 
 
 if __name__ == "__main__":

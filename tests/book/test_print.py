@@ -1,5 +1,7 @@
 """On paper: pages in order with bookmarks, whole pictures in light, unfolded answers, nothing that one clicks."""
 
+import io
+
 import pytest
 from pypdf import PdfReader
 
@@ -23,9 +25,9 @@ def test_the_table_of_contents_is_read_in_order():
     ]
 
 
-def test_a_few_pages_become_one_file_with_a_title_page_and_bookmarks(chromium, built_book, tmp_path):
+def test_a_few_pages_become_one_file_with_a_title_page_and_bookmarks(browser, built_book, tmp_path):
     wanted = {kinds()[kind] for kind in ("chapter", "prose", "notation")}
-    sheets = book_pdf(built_book.html, tmp_path / "book.pdf", wanted)
+    sheets = book_pdf(browser, built_book.html, tmp_path / "book.pdf", wanted)
     pdf = PdfReader(tmp_path / "book.pdf")
     assert len(pdf.pages) == sheets >= 5
     assert "Transformer Systems" in pdf.pages[0].extract_text()
@@ -48,8 +50,6 @@ def printed(browser, book_site):
     def make(kind):
         context = browser.new_context(color_scheme="dark", viewport={"width": 1000, "height": 1400})
         contexts.append(context)
-        import io
-
         _, made = page_pdf(book_site, context, kinds()[kind])
         page = context.new_page()
         page.goto(book_site.page(kinds()[kind]))
