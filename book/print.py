@@ -20,8 +20,8 @@ from book.browser import chromium
 from book.served import Site, served
 
 # Shown where the page's number stands; Chromium fills it. Sizes must be given: its default is nothing.
-FOOT = """<div style="font: 8px sans-serif; width: 100%; padding: 0 17mm; display: flex; justify-content: space-between;
-color: #555"><span>{title}</span><span class="pageNumber"></span></div>"""
+FOOT = """<div style="font: 8px sans-serif; width: 100%; padding: 0 17mm; color: #555">{title},
+<span class="pageNumber"></span> of <span class="totalPages"></span></div>"""
 # Pictures below the screen's edge are fetched late, and formulas drawn late: both must be there before printing.
 READY = """async () => {
   for (const image of document.images) {
@@ -85,7 +85,8 @@ def title_page(context: Any, title: str, author: str) -> bytes:
     url, _ = repository()
     page = context.new_page()
     page.set_content(
-        f"""<body style="font-family: sans-serif; margin: 0; padding-top: 75mm; color: #1a1a1a">
+        f"""<style>@page {{ size: A4; margin: 20mm }}</style>
+        <body style="font-family: sans-serif; margin: 0; padding-top: 60mm; color: #1a1a1a">
         <div style="border-left: 6px solid #0072B2; padding-left: 10mm">
         <h1 style="font-size: 40pt; font-weight: 500; margin: 0 0 8mm">{escape(title)}</h1>
         <p style="font-size: 15pt; margin: 0 0 30mm">Build every part of a transformer, and measure what it costs.</p>
@@ -117,9 +118,12 @@ def book_pdf(browser: Any, html: Path, target: Path, names: set[str] | None = No
             first = len(writer.pages)
             writer.append(PdfReader(io.BytesIO(made)), import_outline=False)
             if entry.depth and above.get(0, ("", True))[1] is None:
-                above[0] = (above[0][0], writer.add_outline_item(above[0][0], first))
+                above[0] = (above[0][0], writer.add_outline_item(title=above[0][0], page_number=first))
             parent = above.get(entry.depth - 1, ("", None))[1]
-            above[entry.depth] = ("", writer.add_outline_item(entry.title or heading, first, parent=parent))
+            above[entry.depth] = (
+                "",
+                writer.add_outline_item(title=entry.title or heading, page_number=first, parent=parent),
+            )
             print(f"{entry.page}: {len(writer.pages) - first} sheets", flush=True)
     writer.add_metadata({"/Title": told["title"], "/Author": told["author"]})
     writer.compress_identical_objects()  # every page brings its fonts
