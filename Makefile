@@ -5,13 +5,14 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/ready
 
-.PHONY: help course test test-long book serve bench bench-grading gpu clean lint
+.PHONY: help course test test-long book pdf serve bench bench-grading gpu clean lint
 
 help:
 	@echo "make course   set up, generate notebooks, grade a sample class, build the book"
 	@echo "make test     set up, lint and test"
 	@echo "make test-long   what takes an hour: thousands of damaged hand-ins, killed graders at many moments"
 	@echo "make book     build the book only        make serve   read it on http://localhost:8000"
+	@echo "make pdf      the book as one PDF, for paper"
 	@echo "make bench    measure on this machine    make gpu     run everything that needs a GPU"
 	@echo "make bench-grading  measure grading: beside plain nbgrader, and 10,000 notebooks (hours; let nothing else run)"
 	@echo "make clean    remove what is derived; hand-ins and grades in classroom/ stay"
@@ -41,6 +42,9 @@ lint: $(READY)
 
 book: $(READY)
 	@$(BIN)/course build --only book
+
+pdf: book
+	@$(BIN)/python -m book.print
 
 serve: book
 	@echo "The book is on http://localhost:8000 (Ctrl-C ends)"

@@ -28,10 +28,13 @@ def measure(kind: str, results: Path = RESULTS) -> int:
         if tests.returncode not in (0, 5):  # 5: no test is marked
             return tests.returncode
     results.mkdir(parents=True, exist_ok=True)
-    for file in sorted(BENCHMARKS.glob("[a-z]*.py")):
-        print(f"{file.stem} on {machine(device)['device']} ...", flush=True)
-        found = importlib.import_module(f"source.benchmarks.{file.stem}").run(device)
-        target = results / f"{file.stem}-{kind}.json"
+    modules = {file.stem: f"source.benchmarks.{file.stem}" for file in sorted(BENCHMARKS.glob("[a-z]*.py"))}
+    if kind == "bench":
+        modules["book"] = "book.weights"
+    for name, module in modules.items():
+        print(f"{name} on {machine(device)['device']} ...", flush=True)
+        found = importlib.import_module(module).run(device)
+        target = results / f"{name}-{kind}.json"
         target.write_text(json.dumps({**machine(device), **found}, indent=2) + "\n", encoding="utf-8")
         for row in found["rows"]:
             print("  " + "  ".join(f"{k} {v:.4g}" if isinstance(v, float) else f"{k} {v}" for k, v in row.items()))

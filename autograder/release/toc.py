@@ -75,6 +75,8 @@ def _folder(folder: Path, pages: list[str]) -> dict:
 def _chapter(chapter: Chapter) -> dict:
     folder = f"book/{chapter.folder}"
     pages = [f"{folder}/{page.file.stem}" for page in chapter.pages] + [lab_page(lab) for lab in published(chapter)]
+    if (BOOK / chapter.folder / "deck.md").is_file():
+        pages.append(f"{folder}/deck")
     entry = {"file": f"{folder}/index", "title": f"{chapter.number}. {chapter.title}"}
     return entry | {"sections": [{"file": page} for page in pages]} if pages else entry
 

@@ -74,7 +74,7 @@ class BookContents(SphinxDirective):
             # Escaped, as "1." would begin a list.
             told = parsed(self, f"{chapter.number}\\. [{chapter.title}](/book/{chapter.folder}/index.md)")
             told[0]["classes"].append("course-item-title")
-            facts = [_count(len(chapter.pages), "page"), _count(len(labs), "lab"), f"about {max(1, round(hours))} h"]
+            facts = [count(len(chapter.pages), "page"), count(len(labs), "lab"), f"about {max(1, round(hours))} h"]
             told.append(badges(*facts, f"{sum(map(points, labs))} points"))
             if chapter.milestone:
                 told += parsed(self, f"Milestone: {chapter.milestone['goal']}")
@@ -82,7 +82,8 @@ class BookContents(SphinxDirective):
         return [block("course-contents", children=listed)]
 
 
-def _count(number: int, name: str) -> str:
+def count(number: int, name: str) -> str:
+    """Such as "1 lab", "2 labs"."""
     return f"{number} {name}{'' if number == 1 else 's'}"
 
 

@@ -143,11 +143,15 @@ class CourseFigure(SphinxDirective):
         drawings = []
         for theme in THEMES:
             uri = "/" + drawn(chapter, name, theme).relative_to(ROOT).as_posix()
-            drawings.append(nodes.image(uri=uri, alt=alt, classes=[f"only-{theme}"]))
+            # Lazy: the browser then fetches only the drawing that the theme shows.
+            drawings.append(nodes.image(uri=uri, alt=alt, classes=[f"only-{theme}"], loading="lazy"))
         # In a box of their own: the theme hides a caption beside an image that it hides.
         shown += block("course-drawings", children=drawings)
         shown += nodes.caption("", "", *inline(self, "\n".join(self.content)))
-        shown["names"].append(f"fig-{name.replace('_', '-')}")
+        # On a page elsewhere the page's name is part of the label: a label may be there only once in the book.
+        folder, page = self.env.docname.split("/")[-2:]
+        label = name if folder == chapter else f"{page}-{name}"
+        shown["names"].append(f"fig-{label.replace('_', '-')}")
         self.set_source_info(shown)
         self.state.document.note_explicit_target(shown, shown)
         return [shown]

@@ -17,6 +17,7 @@ from sphinx.util.docutils import SphinxDirective
 from autograder.facts import BadFact, Chapter, chapters
 from autograder.paths import BOOK
 from autograder.release.toc import lab_page, published
+from book._ext.contents import count
 from book._ext.markdown import badges, block, parsed, raw
 
 FILE = BOOK / "paths.yml"
@@ -144,7 +145,8 @@ def link(place: Place) -> str:
 
 def _size(way: Way) -> list[str]:
     labs = sum(place.page.startswith("notebooks/") for place in way.places)
-    return [f"{len(way.places) - labs} pages", f"{labs} labs", f"about {way.hours} h"] if way.places else ["0 h"]
+    sizes = [count(len(way.places) - labs, "page"), count(labs, "lab"), f"about {way.hours} h"]
+    return sizes if way.places else ["0 h"]
 
 
 def footer(app: Sphinx, page: str) -> str:

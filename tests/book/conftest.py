@@ -13,6 +13,8 @@ import pytest
 from bs4 import BeautifulSoup
 
 from autograder.paths import BOOK, ROOT
+from book.browser import FLAGS
+from book.served import Site, served
 
 
 @dataclass(frozen=True)
@@ -50,20 +52,75 @@ def instructors_book(tmp_path_factory) -> BuiltBook:
 
 
 @pytest.fixture(scope="session")
+def book_site(built_book) -> Site:
+    """The built book, served as a static host does: modules load over http alone."""
+    with served(built_book.html) as site:
+        yield site
+
+
+@pytest.fixture(scope="session")
 def browsers():
     """Starts each browser program once."""
     from playwright.sync_api import sync_playwright
 
-    flags = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-background-networking"]
-    flags += ["--disable-component-update", "--disable-sync"]
     with sync_playwright() as playwright:
-        yield cache(lambda program: playwright.chromium.launch(executable_path=program, args=flags))
+        yield cache(lambda program: playwright.chromium.launch(executable_path=program, args=FLAGS))
 
 
 @pytest.fixture
 def browser(chromium, browsers):
     """Headless Chromium; a test is skipped where there is none."""
     return browsers(chromium)
+
+
+SCREENS = {
+    "desk": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "light"},
+    "desk in the dark": {"viewport": {"width": 1280, "height": 900}, "color_scheme": "dark"},
+    "phone": {"viewport": {"width": 390, "height": 844}, "color_scheme": "light", "has_touch": True},
+    "phone in the dark": {"viewport": {"width": 390, "height": 844}, "color_scheme": "dark", "has_touch": True},
+}
+
+
+@dataclass
+class Opened:
+    """A page of the built book in a browser: the page, its script errors, requests that left the host."""
+
+    page: object
+    errors: list[str]
+    strangers: list[str]
+
+
+@pytest.fixture(scope="session")
+def contexts(browsers):
+    """A browser's context for each screen, made once: what pages share is fetched once, as for a reader."""
+    made = cache(lambda program, screen: browsers(program).new_context(reduced_motion="reduce", **SCREENS[screen]))
+    return made
+
+
+@pytest.fixture
+def open_book(chromium, contexts, book_site):
+    """Opens pages of the built book by their names; closes them after the test."""
+    pages = []
+
+    def open_page(name: str, screen: str = "desk", query: str = "") -> Opened:
+        page = contexts(chromium, screen).new_page()
+        pages.append(page)
+        opened = Opened(page, [], [])
+        page.on("pageerror", lambda error: opened.errors.append(str(error)))
+        page.on("console", lambda said: opened.errors.append(said.text) if said.type == "error" else None)
+
+        def asked(request):
+            if not request.url.startswith((book_site.address, "data:", "blob:")):
+                opened.strangers.append(request.url)
+
+        page.on("request", asked)
+        page.goto(book_site.page(name) + query)
+        page.evaluate("async () => { await window.MathJax?.startup?.promise }")
+        return opened
+
+    yield open_page
+    for page in pages:
+        page.close()
 
 
 class _Source(SimpleHTTPRequestHandler):

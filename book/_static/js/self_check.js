@@ -35,7 +35,6 @@ class SelfCheck extends HTMLElement {
   }
 
   choose(options, asked) {
-    options.setAttribute("role", "group");
     options.setAttribute("aria-labelledby", asked);
     for (const option of options.children) {
       const say = option.querySelector(".check-say"), why = option.querySelector(".check-why"), right = option.dataset.right === "true";

@@ -24,6 +24,7 @@ def test_every_page_and_every_lab_with_a_student_notebook_is_in_it_once():
     listed = files(yaml.safe_load(toc.toc_text()))
     wanted = {f"book/{c.folder}/{p.file.stem}" for c in chapters() for p in c.pages}
     wanted |= {f"book/{c.folder}/index" for c in chapters()}
+    wanted |= {f.relative_to(ROOT).with_suffix("").as_posix() for f in ROOT.glob("book/ch*/deck.md")}
     wanted |= {f.relative_to(ROOT).with_suffix("").as_posix() for f in ROOT.glob("notebooks/student/ch*/lab*.ipynb")}
     assert len(set(listed)) == len(listed)
     assert wanted <= set(listed)

@@ -1,0 +1,132 @@
+"""No page is heavy: what each kind transfers, what pages share, that nothing comes from elsewhere."""
+
+import pytest
+
+from book._ext.icons import characters, without_others
+from book._ext.light_images import lighten
+from book.kinds import kinds
+from book.served import served
+from book.weights import visit, weigh
+
+pytestmark = pytest.mark.xdist_group("book")
+MOST = 500_000  # bytes on the wire, without what moves
+MOST_MOVING = 250_000
+
+
+@pytest.fixture(scope="module")
+def weights(browsers, book_site):
+    """A kind's weight, weighed once."""
+    known = {}
+
+    def weight(program, kind):
+        if kind not in known:
+            known[kind] = weigh(book_site, browsers(program), kind, kinds()[kind])
+        return known[kind]
+
+    return weight
+
+
+@pytest.mark.parametrize("kind", kinds())
+def test_a_first_visit_transfers_less_than_500_kb(weights, chromium, kind):
+    weight = weights(chromium, kind)
+    assert 10_000 < weight.first < MOST
+    assert weight.interactive < MOST_MOVING
+
+
+@pytest.mark.parametrize("kind", ["cover", "prose", "lab", "deck"])
+def test_fonts_and_scripts_are_fetched_once_for_all_pages(browser, book_site, kind):
+    context = browser.new_context()
+    other = kinds()["prose"] if kind != "prose" else kinds()["notation"]
+    seen = {path for path, _ in visit(book_site, context, other)}
+    again = [path for path, _ in visit(book_site, context, kinds()[kind])]
+    context.close()
+    assert [path for path in again if path in seen and path.startswith("/_static/")] == []
+
+
+def test_nothing_of_a_page_is_missing(browser, book_site):
+    for name in kinds().values():
+        context = browser.new_context()
+        assert [path for path, size in visit(book_site, context, name) if size == 0 and "favicon" not in path] == []
+        context.close()
+
+
+def test_only_the_drawing_of_the_theme_is_fetched(browser, book_site):
+    context = browser.new_context(color_scheme="dark")
+    sent = [path for path, _ in visit(book_site, context, kinds()["prose"])]
+    context.close()
+    assert any(path.endswith("-dark.svg") for path in sent)
+    assert not any(path.endswith("-light.svg") for path in sent)
+
+
+def test_the_index_of_words_is_fetched_by_the_search_page_alone(built_book):
+    assert not built_book.page(kinds()["prose"]).select("script[src*=searchindex]")
+    assert built_book.page("search").select("script[src*=searchindex]")
+
+
+@pytest.mark.parametrize("kind", ["cover", "lab", "prose"])
+def test_every_icon_of_a_page_is_in_its_font(open_book, kind):
+    page = open_book(kinds()[kind]).page
+    missing = page.evaluate(
+        """async () => {
+            await document.fonts.ready;
+            const seen = [];
+            for (const icon of document.querySelectorAll("i[class*='fa-'], span[class*='fa-']")) {
+                const { content, fontFamily, fontWeight } = getComputedStyle(icon, "::before");
+                const there = document.fonts.check(`${fontWeight} 16px ${fontFamily}`, content);
+                if (content === "none" || !there) seen.push(icon.className);
+            }
+            return seen;
+        }"""
+    )
+    assert missing == []
+
+
+def test_rules_of_icons_that_no_page_shows_are_left_out():
+    bars = '.fa-bars:before,.fa-navicon:before{content:"\\f0c9"}'
+    style = bars + '.fa-yelp:before{content:"\\f1e9"}.x:after{content:"\\f058"}'
+    cut = without_others(style, {"fa-bars"})
+    assert cut == '.fa-bars:before{content:"\\f0c9"}.x:after{content:"\\f058"}'
+    assert characters(cut) == {0xF0C9, 0xF058}
+    assert without_others(cut, {"fa-bars"}) == cut
+
+
+def test_a_plot_gets_a_palette_and_looks_the_same(tmp_path):
+    import numpy as np
+    from PIL import Image
+
+    wave = np.linspace(0, 6, 300)
+    picture = np.full((200, 300, 3), 255, dtype=np.uint8)
+    for shift in range(12):  # a blurred line
+        rows = (100 + 60 * np.sin(wave) + shift).astype(int)
+        picture[rows, np.arange(300)] = [20 * shift, 90, 200]
+    file = tmp_path / "plot.png"
+    Image.fromarray(picture).save(file)
+    before = file.stat().st_size
+    assert lighten(file)
+    assert file.stat().st_size < before
+    after = np.asarray(Image.open(file).convert("RGB"), dtype=int)
+    assert np.abs(after - picture).mean() < 1.5
+    assert not lighten(file)
+    assert list(tmp_path.iterdir()) == [file]
+
+
+def test_a_see_through_picture_is_left_alone(tmp_path):
+    from PIL import Image
+
+    file = tmp_path / "clear.png"
+    Image.new("RGBA", (40, 40), (10, 20, 30, 100)).save(file)
+    before = file.read_bytes()
+    assert not lighten(file)
+    assert file.read_bytes() == before
+
+
+def test_the_server_counts_what_it_sends_zipped(tmp_path):
+    from urllib.request import urlopen
+
+    (tmp_path / "page.html").write_text("word " * 1000)
+    with served(tmp_path) as site:
+        with urlopen(site.page("page")) as answer:
+            body = answer.read()
+        assert answer.headers["Content-Encoding"] == "gzip"
+        assert site.sent == [("/page.html", len(body))]
+        assert len(body) < 200
