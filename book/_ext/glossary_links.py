@@ -14,7 +14,8 @@ from sphinx.transforms import SphinxTransform
 from autograder.paths import BOOK
 
 FILE = BOOK / "glossary.md"
-# Text inside of these is not searched: a link within a link is none, code means something else, titles stay plain.
+# Text inside of these is not searched: a link within a link is none, code means something else, titles stay plain. Nor
+# is a list of contents: its links lead to what it lists.
 _CLOSED = (nodes.title, nodes.reference, nodes.literal, nodes.literal_block, nodes.math, nodes.caption, nodes.term,
            nodes.raw, addnodes.pending_xref, nodes.table, nodes.rubric)  # fmt: skip
 
@@ -71,7 +72,7 @@ class LinkTerms(SphinxTransform):
     def _open(text: nodes.Text) -> bool:
         node, in_paragraph = text.parent, False
         while node is not None:
-            if isinstance(node, _CLOSED):
+            if isinstance(node, _CLOSED) or "course-contents" in node.get("classes", []):
                 return False
             in_paragraph = in_paragraph or isinstance(node, nodes.paragraph)
             node = node.parent

@@ -85,7 +85,8 @@ def test_a_chapters_contents_list_its_pages_and_labs_with_their_facts(built_book
         assert f"{points(lab)} points" in item.text
         assert item.select_one("a")["href"].endswith(f"{lab.stem}.html")
     assert bool(page.select(".course-milestone")) == bool(chapter.milestone)
-    assert page.select("details.flashcard")
+    assert page.select_one('#flashcards a[href="deck.html"]')
+    assert built_book.page(f"book/{chapter.folder}/deck").select("details.flashcard")
 
 
 def test_the_landing_page_leads_to_every_chapter(built_book):
