@@ -34,7 +34,8 @@ test: $(READY) lint
 
 test-long: $(READY)
 	@COURSE_FUZZ_EXAMPLES=2000 COURSE_EVENT_ROUNDS=4 COURSE_EVENT_SEED=$$(date +%s) $(BIN)/python -m pytest -n auto \
-		--dist loadgroup -m "" tests/autograder/grading/test_fuzz.py tests/autograder/grading/test_events.py tests/test_readme.py
+		--dist loadgroup -m "" tests/autograder/grading/test_fuzz.py tests/autograder/grading/test_events.py \
+		tests/test_packaging.py tests/test_readme.py
 
 lint: $(READY)
 	@$(BIN)/ruff check .
