@@ -3,6 +3,7 @@
 import hashlib
 import importlib.util
 import os
+import re
 import tempfile
 from collections.abc import Callable
 from functools import cache
@@ -20,7 +21,7 @@ from book._ext.results import RESULTS
 from source.plots import THEMES
 
 PLOTS = ROOT / "source" / "plots.py"
-DRAWING = ROOT / "book" / "drawing.py"
+_FROM_BOOK = re.compile(r"^from (book\.[\w.]+) import", re.MULTILINE)
 
 
 class BadFigure(ValueError):
@@ -71,10 +72,22 @@ def _results(file: Path) -> list[Path]:
 
 
 def _depends(file: Path) -> list[Path]:
-    """What a figure's drawing depends on: its file, the sketches' parts, the course's code and data that they reach."""
-    code = reached([], [file, PLOTS])
+    """What a figure's drawing depends on: its file, what that imports, the course's code and data that they reach."""
+    code = reached([], [*_with_imported(file), PLOTS])
     texts = [one.read_text(encoding="utf-8") for one in code]
-    return [*code, DRAWING, *data_files(texts), *_results(file)]
+    return [*code, *data_files(texts), *_results(file)]
+
+
+def _with_imported(file: Path) -> list[Path]:
+    """A drawing's file and what it imports of the book: sketches' parts, another drawing's numbers."""
+    found, waiting = [], [file]
+    while waiting:
+        one = waiting.pop()
+        if one not in found:
+            found.append(one)
+            names = _FROM_BOOK.findall(one.read_text(encoding="utf-8"))
+            waiting += [ROOT / f"{name.replace('.', '/')}.py" for name in names]
+    return found
 
 
 def drawn(chapter: str, name: str, theme: str) -> Path:

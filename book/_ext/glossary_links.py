@@ -15,9 +15,10 @@ from autograder.paths import BOOK
 
 FILE = BOOK / "glossary.md"
 # Text inside of these is not searched: a link within a link is none, code means something else, titles stay plain. Nor
-# is a list of contents: its links lead to what it lists.
+# is a list of contents, or the title of a step of the roadmap: what is linked there is what it names.
 _CLOSED = (nodes.title, nodes.reference, nodes.literal, nodes.literal_block, nodes.math, nodes.caption, nodes.term,
            nodes.raw, addnodes.pending_xref, nodes.table, nodes.rubric)  # fmt: skip
+_CLOSED_CLASSES = {"course-contents", "arc-title"}
 
 
 @cache
@@ -72,7 +73,7 @@ class LinkTerms(SphinxTransform):
     def _open(text: nodes.Text) -> bool:
         node, in_paragraph = text.parent, False
         while node is not None:
-            if isinstance(node, _CLOSED) or "course-contents" in node.get("classes", []):
+            if isinstance(node, _CLOSED) or _CLOSED_CLASSES & set(node.get("classes", [])):
                 return False
             in_paragraph = in_paragraph or isinstance(node, nodes.paragraph)
             node = node.parent

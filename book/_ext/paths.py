@@ -100,7 +100,9 @@ class LearningArc(SphinxDirective):
         shown: list[nodes.Node] = [raw('<ol class="arc">')]
         for step in ways("arc"):
             shown.append(raw('<li class="arc-step"><div class="arc-head">'))
-            shown += parsed(self, f"**{step.title}**\n\n{step.says}")
+            told = parsed(self, f"**{step.title}**\n\n{step.says}")
+            told[0]["classes"].append("arc-title")
+            shown += told
             shown += [badges(*_size(step)), raw('</div><ul class="arc-places">')]
             for place in step.places:
                 shown += [raw("<li>"), *parsed(self, link(place)), raw("</li>")]

@@ -94,6 +94,13 @@ def test_the_landing_page_leads_to_every_chapter(built_book):
     assert links == {f"{chapter.folder}/index.html" for chapter in chapters()}
 
 
+def test_the_titles_of_the_roadmaps_steps_are_no_links_to_the_glossary(built_book):
+    roadmap = built_book.page("book/roadmap")
+    assert roadmap.select(".arc-title")
+    assert roadmap.select(".glossary-term")
+    assert not roadmap.select(".arc-title a")
+
+
 def test_the_root_of_the_book_leads_to_its_landing_page(built_book):
     assert "book/index.html" in (built_book.html / "index.html").read_text(encoding="utf-8")
 

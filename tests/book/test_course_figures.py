@@ -7,7 +7,7 @@ import pytest
 
 from autograder.paths import BOOK
 from book._ext import course_figures
-from book._ext.course_figures import BadFigure, drawn, figure
+from book._ext.course_figures import PLOTS, BadFigure, drawn, figure
 from source.plots import THEMES
 
 USED = sorted(
@@ -48,6 +48,17 @@ def test_a_figure_is_drawn_again_only_when_its_code_changes(monkeypatch, tmp_pat
     assert drawn(chapter, "dot", "light").read_text(encoding="utf-8") == kept
     code.write_text(code.read_text() + "# changed\n")
     assert drawn(chapter, "dot", "light").read_text(encoding="utf-8") != kept
+
+
+def test_a_figure_is_drawn_again_when_what_its_file_imports_of_the_book_changes(monkeypatch, tmp_path):
+    monkeypatch.setattr(course_figures, "ROOT", tmp_path)
+    (folder := tmp_path / "book" / "ch98_x").mkdir(parents=True)
+    numbers, between, figures = (folder / f"{name}.py" for name in ("numbers", "between", "figures"))
+    numbers.write_text("from book.ch98_x.figures import dot\n")  # a circle does not hang it
+    between.write_text("from book.ch98_x.numbers import three\n")
+    figures.write_text("from book.ch98_x.between import three\n")
+    assert set(course_figures._depends(figures)) >= {numbers, between, figures}
+    assert figures not in course_figures._depends(PLOTS)
 
 
 def test_a_page_may_have_a_file_of_its_own_for_its_figures_and_a_name_is_drawn_once(monkeypatch, tmp_path):
