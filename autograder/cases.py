@@ -20,7 +20,7 @@ class Draw:
 
     def chance(self, p: float, *shape: int) -> torch.Tensor:
         """Boolean entries, True with probability p."""
-        return torch.from_numpy(self.rng.random(shape) < p)
+        return torch.from_numpy(np.asarray(self.rng.random(shape) < p))
 
 
 def transposed(x: torch.Tensor) -> torch.Tensor:

@@ -1,8 +1,12 @@
-"""Serves MathJax with the book where the package that carries it is installed; elsewhere pages load it from its CDN."""
+"""Serves MathJax with the book where the package that carries it is installed; elsewhere pages load it from its CDN.
+
+Only pages that show formulas load it.
+"""
 
 from importlib.metadata import PackageNotFoundError, files
 from pathlib import Path
 from shutil import copy2
+from typing import Any
 
 from sphinx.application import Sphinx
 from sphinx.config import Config
@@ -40,7 +44,20 @@ def _configure(app: Sphinx, config: Config) -> None:
     config["mathjax3_config"] = {**told, "loader": {"load": list(PARTS)}}
 
 
+def _leave_out(app: Sphinx, page: str, template: str, context: dict[str, Any], doctree: object) -> None:
+    # Sphinx adds it to pages that list others with formulas, too: the cover has none of its own.
+    if 'class="math' not in context.get("body", ""):
+        scripts = context["script_files"]
+        scripts[:] = [script for script in scripts if not _is_mathjax(script)]
+
+
+def _is_mathjax(script: Any) -> bool:
+    told = getattr(script, "attributes", {})  # the theme's own scripts are plain strings
+    return "mathjax" in str(getattr(script, "filename", "") or "").lower() or "MathJax" in (told.get("body") or "")
+
+
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.connect("html-page-context", _leave_out, priority=900)  # after Sphinx has put it there
     if mathjax_files():
         app.config["mathjax_path"] = f"mathjax/{MAIN}"
         app.connect("config-inited", _configure)

@@ -58,6 +58,16 @@ def test_only_the_drawing_of_the_theme_is_fetched(browser, book_site):
     assert not any(path.endswith("-light.svg") for path in sent)
 
 
+def test_pages_with_formulas_alone_load_mathjax(built_book):
+    loads, shows = {}, {}
+    for file in sorted((built_book.html / "book").rglob("*.html")):
+        page = built_book.page(file.relative_to(built_book.html).with_suffix("").as_posix())
+        loads[file.name] = any("mathjax" in script["src"].lower() for script in page.select("script[src]"))
+        shows[file.name] = bool(page.select(".math"))
+    assert loads == shows
+    assert set(shows.values()) == {True, False}
+
+
 def test_the_index_of_words_is_fetched_by_the_search_page_alone(built_book):
     assert not built_book.page(kinds()["prose"]).select("script[src*=searchindex]")
     assert built_book.page("search").select("script[src*=searchindex]")
