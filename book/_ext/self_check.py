@@ -82,10 +82,11 @@ class SelfCheck(SphinxDirective):
 
     def _number(self, told: dict[str, Any]) -> list[nodes.Node]:
         unit = str(told.get("unit", ""))
+        answer = f"{told['answer']} {unit}".strip()  # bold, as "1. " at the beginning of a line would be a list
         head = f'<div class="check-number" data-answer="{told["answer"]}" data-within="{told.get("within", 0)}">'
         # Without scripts the answer can be unfolded; the explanations of wrong ones stand in the page for the script.
         shown: list[nodes.Node] = [raw(head + f'<span class="check-unit">{unit}</span>')]
-        shown += [raw('<div class="check-right">'), *self._why(told["why"], "Answer", f"{told['answer']} {unit}. ")]
+        shown += [raw('<div class="check-right">'), *self._why(told["why"], "Answer", f"**{answer}.** ")]
         shown.append(raw('</div><div class="check-wrong" hidden>'))
         for wrong in told["wrong"]:
             shown += [raw(f'<div data-when="{wrong["when"]}">'), *parsed(self, str(wrong["why"])), raw("</div>")]
