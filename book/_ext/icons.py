@@ -6,9 +6,9 @@ The theme brings 1.5 MB of script and fonts for some twenty icons: more than a p
 import re
 from pathlib import Path
 
-from fontTools import subset
-from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
+
+from book._ext.fonts import small
 
 SCRIPT = "scripts/fontawesome.js"
 STYLE = "styles/pydata-sphinx-theme.css"
@@ -39,17 +39,6 @@ def characters(style: str) -> set[int]:
     return {code for code in told if 0xE000 <= code <= 0xF8FF}
 
 
-def small(font: Path, codes: set[int]) -> None:
-    """Write beside a .ttf font a .woff of some of its characters."""
-    options = subset.Options(flavor="woff", layout_features=[], hinting=False, notdef_outline=True)
-    cut = TTFont(font)
-    subsetter = subset.Subsetter(options)
-    subsetter.populate(unicodes=codes)
-    subsetter.subset(cut)
-    cut.flavor = "woff"
-    cut.save(font.with_suffix(".woff"))
-
-
 def lighten(html: Path) -> None:
     """Replace script, style and fonts of a built book. Done again, it changes nothing."""
     static = html / "_static"
@@ -60,7 +49,7 @@ def lighten(html: Path) -> None:
         style,
     )
     for font in (static / FONTS).glob("*.ttf"):
-        small(font, characters(style))
+        small(font, font.with_suffix(".woff"), characters(style))
     (static / STYLE).write_text(style, encoding="utf-8")
     (static / SCRIPT).write_text("// Icons come as fonts: see book/_ext/icons.py.\n", encoding="utf-8")
 

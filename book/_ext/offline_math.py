@@ -11,12 +11,17 @@ from typing import Any
 from sphinx.application import Sphinx
 from sphinx.config import Config
 
+from book._ext.fonts import small
+
 # The package's folder has a name that Python cannot import: only its files are used.
 PACKAGE, FOLDER = "sphinx-mathjax-offline", "sphinx-mathjax-offline/static/mathjax/"
 FONTS = "output/chtml/fonts/woff-v2/"
 # The parts that a page needs, without the menu and the speech engine: together 100 kB less than MathJax's usual file.
 MAIN = "startup.js"
 PARTS = ("core", "input/tex", "output/chtml", "a11y/assistive-mml")
+# Of the font with rare symbols the book shows blackboard letters, as in R and E. Another symbol of it is entered here;
+# a test names it.
+RARE, RARE_SHOWN = f"{FONTS}MathJax_AMS-Regular.woff", {ord(letter) for letter in "ABCDEFGHIJKLMNOPQRSTUVWXYZ"}
 FONT = "output/chtml/fonts/tex"  # the output loads it by itself; asked for beside it, it may come too early
 
 
@@ -36,7 +41,7 @@ def _copy(app: Sphinx, error: Exception | None) -> None:
             target = Path(app.outdir) / "_static" / "mathjax" / name
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                copy2(path, target)
+                small(path, target, RARE_SHOWN) if name == RARE else copy2(path, target)
 
 
 def _configure(app: Sphinx, config: Config) -> None:

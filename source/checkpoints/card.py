@@ -136,9 +136,14 @@ def description(plan: Plan) -> str:
         kind, ours, theirs = "Llama", "source/models/llama.py", "LlamaForCausalLM"
     else:
         kind, ours, theirs = "GPT-2", "source/models/gpt.py", "GPT2LMHeadModel"
+    others = (
+        ""
+        if plan.sizes.vocabulary == 256
+        else (" vLLM reads it, too, and llama.cpp the file that `source/checkpoints/gguf_file.py` makes of it.")
+    )
     return (
         f"A small model of {kind}'s architecture that reads and writes {reads}. `from_folder` of `{ours}` and "
-        f"`transformers.{theirs}.from_pretrained` both read this folder."
+        f"`transformers.{theirs}.from_pretrained` both read this folder.{others}"
     )
 
 

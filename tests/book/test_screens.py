@@ -5,7 +5,7 @@ import re
 import pytest
 
 from autograder.release.toc import TOC
-from book._ext.offline_math import mathjax_files
+from book._ext.offline_math import RARE_SHOWN, mathjax_files
 from book._ext.page_facts import pages
 from book.kinds import kinds
 
@@ -94,3 +94,7 @@ def test_search_finds_a_page_by_its_words(open_book):
 def test_every_formula_of_a_page_is_understood(open_book, name):
     page = open_book(name).page
     assert page.eval_on_selector_all("mjx-merror", "all => all.map(e => e.title || e.textContent)") == []
+    of_the_cut_font = """all => all.map(e => getComputedStyle(e, "::before"))
+        .filter(style => /MJXTEX-A\\b/.test(style.fontFamily.split(",")[1] ?? style.fontFamily))
+        .map(style => style.content.replaceAll('"', ""))"""
+    assert {ord(letter) for letter in page.eval_on_selector_all("mjx-c.TEX-A", of_the_cut_font)} <= RARE_SHOWN

@@ -3,7 +3,7 @@
 import pytest
 
 from book._ext.icons import characters, without_others
-from book._ext.light_images import lighten
+from book._ext.light_images import lighten, repoint
 from book.kinds import kinds
 from book.served import served
 from book.weights import visit, weigh
@@ -100,7 +100,7 @@ def test_rules_of_icons_that_no_page_shows_are_left_out():
     assert without_others(cut, {"fa-bars"}) == cut
 
 
-def test_a_plot_gets_a_palette_and_looks_the_same(tmp_path):
+def test_a_plot_gets_lighter_and_looks_the_same(tmp_path):
     import numpy as np
     from PIL import Image
 
@@ -112,22 +112,31 @@ def test_a_plot_gets_a_palette_and_looks_the_same(tmp_path):
     file = tmp_path / "plot.png"
     Image.fromarray(picture).save(file)
     before = file.stat().st_size
-    assert lighten(file)
-    assert file.stat().st_size < before
-    after = np.asarray(Image.open(file).convert("RGB"), dtype=int)
+    lighter = lighten(file)
+    assert lighter.stat().st_size < before
+    after = np.asarray(Image.open(lighter).convert("RGB"), dtype=int)
     assert np.abs(after - picture).mean() < 1.5
-    assert not lighten(file)
-    assert list(tmp_path.iterdir()) == [file]
+    assert list(tmp_path.iterdir()) == [lighter]
 
 
-def test_a_see_through_picture_is_left_alone(tmp_path):
+@pytest.mark.parametrize("kind", ["see-through", "of too many colours"])
+def test_a_picture_that_a_palette_would_change_stays_as_it_is(tmp_path, kind):
+    import numpy as np
     from PIL import Image
 
-    file = tmp_path / "clear.png"
-    Image.new("RGBA", (40, 40), (10, 20, 30, 100)).save(file)
-    before = file.read_bytes()
-    assert not lighten(file)
-    assert file.read_bytes() == before
+    noise = np.random.default_rng(0).integers(0, 256, (60, 60, 4), dtype=np.uint8)
+    picture = Image.fromarray(noise if kind == "see-through" else noise[..., :3])
+    picture.save(tmp_path / "picture.png")
+    with Image.open(lighten(tmp_path / "picture.png")) as kept:
+        same = np.asarray(kept.convert("RGBA")) == np.asarray(picture.convert("RGBA"))
+    assert same[noise[..., 3] > 0].all()  # what is wholly see-through has no colour
+
+
+def test_a_page_shows_the_lighter_pictures_and_others_as_before(tmp_path):
+    page = tmp_path / "page.html"
+    page.write_text('<img src="../_images/a.png"><a href="_images/b.png"></a><img src="_static/a.png">')
+    repoint(page, {"a"})
+    assert page.read_text() == '<img src="../_images/a.webp"><a href="_images/b.png"></a><img src="_static/a.png">'
 
 
 def test_the_server_counts_what_it_sends_zipped(tmp_path):

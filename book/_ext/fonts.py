@@ -1,0 +1,18 @@
+"""Cuts a font down to some of its characters, for pages to load. It chooses none of them."""
+
+from pathlib import Path
+
+from fontTools import subset
+from fontTools.ttLib import TTFont
+
+
+def small(font: Path, target: Path, codes: set[int]) -> None:
+    """Write those of a font's characters that are in codes as a .woff."""
+    options = subset.Options(flavor="woff", layout_features=[], hinting=False, notdef_outline=True)
+    options.drop_tables += ["FFTM"]  # notes of the program that made the font
+    cut = TTFont(font)
+    subsetter = subset.Subsetter(options)
+    subsetter.populate(unicodes=codes)
+    subsetter.subset(cut)
+    cut.flavor = "woff"
+    cut.save(target)
