@@ -75,7 +75,7 @@ def _depends(file: Path) -> list[Path]:
     """What a figure's drawing depends on: its file, what that imports, the course's code and data that they reach."""
     code = reached([], [*_with_imported(file), PLOTS])
     texts = [one.read_text(encoding="utf-8") for one in code]
-    return [*code, *data_files(texts), *_results(file)]
+    return [*code, Path(__file__), *data_files(texts), *_results(file)]
 
 
 def _with_imported(file: Path) -> list[Path]:
@@ -115,7 +115,9 @@ def _svg(draw: Callable, theme: str) -> str:
     from source.plots import themed
 
     # Text as outlines: it looks the same on every machine and never outgrows its box. The alt text says it in words.
-    with plt.rc_context(), themed(theme), plt.rc_context({"svg.fonttype": "path", "svg.hashsalt": f"{draw.__name__}"}):
+    # A heatmap goes in with a pixel for an entry, and the browser enlarges it: sharp, and a tenth of the size.
+    own = {"svg.fonttype": "path", "svg.hashsalt": f"{draw.__name__}", "image.interpolation": "none"}
+    with plt.rc_context(), themed(theme), plt.rc_context(own):
         fig = draw()
         out = io.StringIO()
         fig.savefig(out, format="svg", metadata={"Date": None, "Creator": None})

@@ -41,7 +41,10 @@ def _copy(app: Sphinx, error: Exception | None) -> None:
             target = Path(app.outdir) / "_static" / "mathjax" / name
             if not target.exists():
                 target.parent.mkdir(parents=True, exist_ok=True)
-                small(path, target, RARE_SHOWN) if name == RARE else copy2(path, target)
+                if name.startswith(FONTS):
+                    small(path, target, RARE_SHOWN if name == RARE else None)
+                else:
+                    copy2(path, target)
 
 
 def _configure(app: Sphinx, config: Config) -> None:

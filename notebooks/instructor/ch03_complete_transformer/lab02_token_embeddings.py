@@ -225,7 +225,7 @@ print(f"largest difference to the model's own first stream: {(layer(ids) - model
 
 unit = F.normalize(layer.position, dim=1)
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.5), layout="constrained")
-image = left.imshow(unit @ unit.T, vmin=-1, vmax=1, cmap="PuOr")
+image = left.imshow(unit @ unit.T, vmin=-1, vmax=1, cmap="PuOr", interpolation="nearest")
 fig.colorbar(image, ax=left, label="cosine")
 left.set(xlabel="position", ylabel="position")
 right.plot(layer.position.norm(dim=1), color=ORANGE, label="position vectors")
@@ -463,7 +463,7 @@ groups = {"lower case": lower, "upper case": upper, "marks": marks, "never seen"
 order = [v for group in groups.values() for v in group]
 unit = F.normalize(model.token.weight[order], dim=1)
 fig, ax = plt.subplots(figsize=(6.4, 5.4))
-image = ax.imshow(unit @ unit.T, vmin=-1, vmax=1, cmap="PuOr")
+image = ax.imshow(unit @ unit.T, vmin=-1, vmax=1, cmap="PuOr", interpolation="nearest")
 fig.colorbar(image, label="cosine")
 edges = np.cumsum([0, *(len(group) for group in groups.values())])
 ax.set_xticks((edges[:-1] + edges[1:]) / 2 - 0.5, groups, rotation=20)
