@@ -380,9 +380,8 @@ move(draw, query=(0, 128, 1), key=(0, 128, 1), pair=(0, 7, 1), card="rope_positi
      alt="two arrows, one pair of a query and of a key, turned to their positions; the score against the distance")
 
 # %% [markdown]
-# **Move both by the same number of positions: what turns, and what stays? Which pair turns by less than a quarter between
-# positions 30 and 40, and by how much does it know that they differ?** All pairs together make the score, and a slow
-# one cannot tell the two places apart.
+# **Move both by the same number of positions: what turns, and what stays? And from which pair on are the two arrows hard
+# to tell apart?** Slow pairs hardly turn over ten positions: they tell near from far, and leave neighbours to the fast ones.
 #
 # One more thing is often said of RoPE: that scores fade with distance. Measure it. Average over many random vectors,
 # once with the key equal to the query, once with a key that has nothing to do with it.
