@@ -51,6 +51,7 @@ def move(draw: Callable[..., Figure], /, *, alt: str, card: str = "", **controls
         shown.update(_picture(draw(**{name: widget.value for name, widget in made.items()}), alt), raw=True)
 
     for widget in made.values():
+        widget.tooltip = f"{widget.description}: moves the figure above"
         widget.observe(again, names="value")
     box = ipywidgets.VBox(list(made.values()))
     view = {"version_major": 2, "version_minor": 0, "model_id": box.model_id}

@@ -111,8 +111,8 @@ def blended(scores, temperature):
     return weights, weights @ VALUES
 
 
-def draw(temperature=1.0, cat=2.0, sat=1.0, mat=-1.0):
-    scores = [cat, sat, mat]
+def draw(temperature=1.0, score_of_cat=2.0, score_of_sat=1.0, score_of_mat=-1.0):
+    scores = [score_of_cat, score_of_sat, score_of_mat]
     weights, blend = blended(scores, temperature)
     fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
     bars = left.bar(["cat", "sat", "mat"], weights.tolist(), color=PALETTE[:3])
@@ -122,13 +122,13 @@ def draw(temperature=1.0, cat=2.0, sat=1.0, mat=-1.0):
         right.plot(temperatures, line, style, label=name)
     right.axvline(temperature, color="gray", linewidth=0.8)
     right.set(xscale="log", xlabel="temperature", ylim=(-0.02, 1.1), xticks=[0.1, 1], xticklabels=["0.1", "1"])
-    right.legend()
+    right.legend(loc="upper right")
     return fig
 
 
 score = (-4.0, 4.0, 0.1)
-move(draw, temperature=(0.05, 4.0, 0.05), cat=score, sat=score, mat=score, card="softmax_blend",
-     alt="bars for the weights of three keys; beside them the weights against the temperature, three lines")
+move(draw, temperature=(0.05, 4.0, 0.05), score_of_cat=score, score_of_sat=score, score_of_mat=score,
+     card="softmax_blend", alt="bars for the weights of three keys; beside them the weights against the temperature, three lines")
 
 # %% [markdown]
 # Divided by a large number, scores give an even blend. Divided by a small one, they pick one key and forget the rest.

@@ -306,7 +306,7 @@ def draw(width=768, tokens=1024):
     ax.axvline(tokens, color="gray", linewidth=0.8)
     ax.set(xlabel="tokens", ylabel="multiply-adds of a block", ylim=(1e7, 1e17))
     ax.set_title(f"width {width}, {tokens:,} tokens: {here[0] / sum(here):.1%} for the pairs")
-    ax.legend()
+    ax.legend(loc="upper left")
     return fig
 
 

@@ -79,13 +79,18 @@ def long_context_cost(names, width, tokens):
     return {"T": tokens, "C": width, "quadratic": pairs, "rest": rest, "share": pairs / (pairs + rest)}
 
 
+def attention_routes(names, share, attention, feed_forward):
+    mixed, out = names["routed"](share, attention, feed_forward)
+    return {"mixed": mixed, "out": out}
+
+
 WIDTHS = {768: "small", 1600: "xl", 4096: "medium", 12288: "large"}
 PAIRS = {
     "softmax_blend": Pair(
         "ch01/lab01",
-        lambda temperature, cat, sat, mat: {"scores": [cat, sat, mat], "temperature": temperature},
+        lambda temperature, **scores: {"scores": list(scores.values()), "temperature": temperature},
         softmax_blend,
-        [{"temperature": 0.05}, {"temperature": 4.0, "cat": -4.0}, {"cat": 0.0, "sat": 0.0, "mat": 0.0}, {"mat": 3.7}],
+        [{"temperature": 0.05}, {"temperature": 4.0, "score_of_cat": -4.0}, {"score_of_sat": 2.0, "score_of_mat": 3.7}],
     ),
     "rope_position": Pair(
         "ch02/lab02",
@@ -104,6 +109,12 @@ PAIRS = {
         units,
         feed_forward,
         [{"activation": "GELU", "first_edge": -3.0}, {"activation": "SiLU", "third_edge": 0.4}, {"activation": "none"}],
+    ),
+    "attention_routes": Pair(
+        "ch02/lab04",
+        lambda share, attention, feed_forward: {"share": share, "attention": attention, "feedForward": feed_forward},
+        attention_routes,
+        [{"share": 0.35, "feed_forward": True}, {"attention": False}, {"attention": False, "feed_forward": True}],
     ),
     "grouped_query_attention": Pair(
         "ch02/lab06",
