@@ -26,8 +26,13 @@ def draw(slope=1.0, turns=2, line="-", wide=True, name="a"):
 """
 MOVE = 'move(draw, alt="a line", card="softmax_blend", slope=(-2.0, 2.0, 0.05), turns=[1, 2, 4], line=["-", "--"],'
 MOVE += " wide=bool, name=str)"
-FIND = "from ipywidgets.widgets.widget import _instances\n"
-FIND += "made = {w.description: w for w in _instances.values() if getattr(w, 'description', '')}\n"
+FIND = """
+import gc
+from ipywidgets import DOMWidget
+
+widgets = [w for w in gc.get_objects() if isinstance(w, DOMWidget)]
+made = {w.description: w for w in widgets if getattr(w, "description", "")}
+"""
 
 
 def ran(*cells):
@@ -45,7 +50,7 @@ def still():
 @pytest.fixture(scope="module")
 def notebook():
     """The outputs of five cells: the figure, its controls listed, two of them moved, the figures that are open."""
-    listed = FIND + "print({name: type(widget).__name__ for name, widget in made.items()})"
+    listed = FIND + "print({name: type(made[name]).__name__ for name in ('slope', 'turns', 'line', 'wide', 'name')})"
     moved = "made['slope'].value = -1.5; made['line'].value = '--'; print(drawn)"
     return ran(DRAW, MOVE, listed, moved, "print(plt.get_fignums())")
 
