@@ -10,8 +10,6 @@ from collections.abc import Callable
 from typing import Any
 
 import matplotlib.pyplot as plt
-from IPython import get_ipython
-from IPython.display import display
 from matplotlib.figure import Figure
 
 VIEW = "application/vnd.jupyter.widget-view+json"
@@ -33,7 +31,12 @@ def move(draw: Callable[..., Figure], /, *, alt: str, card: str = "", **controls
     start = {name: p.default for name, p in inspect.signature(draw).parameters.items()}
     for name, control in controls.items():
         _checked(name, control, start.get(name, inspect.Parameter.empty))
-    if get_ipython() is None:  # a plain script: a window, if there is one
+    try:
+        from IPython import get_ipython
+        from IPython.display import display
+    except ImportError:
+        display = None
+    if display is None or get_ipython() is None:  # a plain script: a window, if there is one
         figure = draw()
         plt.show()
         plt.close(figure)

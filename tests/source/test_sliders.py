@@ -104,9 +104,13 @@ def test_without_ipywidgets_the_picture_stays_and_one_line_says_what_to_install(
     assert line.text.strip() == INSTALL
 
 
-def test_in_a_plain_script_the_figure_is_shown_as_plots_are(monkeypatch):
+@pytest.mark.parametrize("here", [{"IPython.get_ipython": lambda: None}, {}], ids=["with IPython", "without"])
+def test_in_a_plain_script_the_figure_is_shown_as_plots_are(monkeypatch, here):
     shown = []
-    monkeypatch.setattr("source.sliders.get_ipython", lambda: None)
+    for name, value in here.items():
+        monkeypatch.setattr(name, value)
+    if not here:
+        monkeypatch.setitem(sys.modules, "IPython", None)
     monkeypatch.setattr(plt, "show", lambda: shown.append(plt.get_fignums()))
     before = plt.get_fignums()
     move(lambda n=1: plt.figure(), alt="nothing", n=(0, 2, 1))
