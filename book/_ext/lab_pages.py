@@ -1,4 +1,7 @@
-"""Makes a lab's page from its student notebook and the executed instructor twin's outputs. It writes no notebook."""
+"""Makes a lab's page from its student notebook and the executed instructor twin's outputs. It writes no notebook.
+
+Nothing moves on the page by a widget: that would load scripts from elsewhere. A line says where one can move it.
+"""
 
 from pathlib import Path
 
@@ -10,9 +13,11 @@ from sphinx.errors import ExtensionError
 from sphinx.util import logging
 
 from autograder.facts import Lab, chapters
+from autograder.paths import BOOK
 from autograder.release.execute import LabFailed, execute_all, executed, key
 from autograder.release.toc import lab_page, published
 from book._ext.edition import edition
+from source.sliders import VIEW
 
 LOGGER = logging.getLogger(__name__)
 
@@ -35,21 +40,36 @@ def merged(student: NotebookNode, twin: NotebookNode, solutions: bool = False) -
         ran = by_id.get(cell.id)
         if cell.cell_type != "code" or ran is None:
             continue
-        cell.outputs = [output for output in ran.outputs if not _empty(output)]
+        cell.outputs = [output for output in ran.outputs if not _empty(output) and not _controls(output)]
         cell.execution_count = ran.execution_count
         if cell is setup_cell:
             _fold(cell, "Set-up: finds or installs the course, picks the device")
+        for moved in filter(_controls, ran.outputs):
+            told = moved.metadata.get("course", {})
+            cell.metadata.setdefault("mystnb", {})["image"] = {"alt": told.get("alt", "")}
+            cells.append(nbformat.v4.new_markdown_cell(_where_to_move(told.get("card")), id=f"moved-{cell.id}"))
         if solutions and cell.metadata.get("nbgrader", {}).get("solution"):
             cells.append(_solution(ran))
     page.cells = cells
-    if "widgets" in twin.metadata:  # what interactive outputs show without a kernel
-        page.metadata["widgets"] = twin.metadata["widgets"]
+    page.metadata.pop("widgets", None)
     return page
 
 
 def _empty(output: NotebookNode) -> bool:
     # What a check returns is for nbgrader alone: it shows as nothing, which would be an empty box on the page.
     return output.get("data", {}).get("text/html") == ""
+
+
+def _controls(output: NotebookNode) -> bool:
+    return VIEW in output.get("data", {})
+
+
+def _where_to_move(card: str | None) -> str:
+    if not card:
+        return "*You can move it in the notebook.*"
+    lines = (BOOK / "concepts" / f"{card}.md").read_text(encoding="utf-8").splitlines()
+    title = next(line.removeprefix("# ") for line in lines if line.startswith("# "))
+    return f"*Move it in the notebook, or here:* [{title}](../../../book/concepts/{card}.md)"
 
 
 def _solution(ran: NotebookNode) -> NotebookNode:

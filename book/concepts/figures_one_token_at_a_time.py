@@ -1,29 +1,11 @@
-"""The still picture of the concept card on generating, and the counts that the card's model consists of."""
-
-import re
-from collections import Counter
-from functools import cache
-from itertools import pairwise
+"""The still picture of the concept card on generating. The counts behind it are those of data/shakespeare."""
 
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from source.corpus import shakespeare
 from source.plots import BLUE, ORANGE
-
-WORDS = [
-    ".", "the", "my", "your", "i", "you", "he", "is", "are", "have",
-    "not", "a", "good", "king", "lord", "love", "and", "to", "be", "what",
-]  # fmt: skip
-
-
-@cache
-def counts() -> np.ndarray:
-    """How often each of WORDS follows each in data/shakespeare, (V, V): row a word, column the one behind it."""
-    spoken = re.sub(r"^[A-Z][^a-z\n]*:$", "", shakespeare("train"), flags=re.MULTILINE)  # without the speakers' names
-    found = Counter(pairwise(re.findall(r"[a-z']+|[.,;:?!]", spoken.lower())))
-    return np.array([[found[left, right] for right in WORDS] for left in WORDS])
+from source.word_pairs import WORDS, counts
 
 
 def following(word: str) -> np.ndarray:

@@ -4,8 +4,8 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
-from book.concepts.figures_one_token_at_a_time import WORDS, counts
 from source.plots import heatmap
+from source.word_pairs import WORDS, counts
 
 TEXT = ("the", "king", ".", "you", "are", "a")
 

@@ -1,26 +1,21 @@
 """The still picture of the concept card on token ids, and the merges that the card's tokenizer has."""
 
-import json
-
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
 
 from book.drawing import arrow, blank, box
-from source.files import data_path
 from source.plots import BLUE, GREEN, ORANGE
 from source.tokenizers.byte_level import ByteLevelBPE
-from source.tokenizers.byte_level_naive import read_merges
+from source.tokenizers.first_merges import first_merges
 
 MERGES = 512
 C = 5
 
 
 def tokenizer(merges: int = MERGES) -> ByteLevelBPE:
-    """The course's tokenizer (data/tokenizer) with its first merges only: the ids of those are the same."""
-    pairs = list(read_merges(data_path("tokenizer/merges.txt").read_text(encoding="utf-8")))
-    vocab = json.loads(data_path("tokenizer/vocab.json").read_text(encoding="utf-8"))
-    return ByteLevelBPE({t: i for t, i in vocab.items() if i < 256 + merges}, pairs[:merges], specials=())
+    """The course's tokenizer (data/tokenizer) with as many merges as the card has."""
+    return first_merges(merges)
 
 
 def embedding(ids: list[int]) -> np.ndarray:

@@ -6,6 +6,7 @@ import pytest
 from autograder.paths import ROOT
 from autograder.release.execute import executed
 from book._ext.lab_pages import labs_by_page, merged
+from source.sliders import VIEW
 
 PAGES = labs_by_page()
 pytestmark = pytest.mark.xdist_group("book")  # labs are executed by one process, for all these tests
@@ -69,8 +70,36 @@ def test_the_set_up_cell_is_folded(pair):
     assert "hide-input" in merged(*pair).cells[0].metadata["tags"]
 
 
-def test_widgets_keep_their_state(pair):
-    assert merged(*pair).metadata["widgets"] == {"state": 1}
+def moved(pair, **told):
+    """The pair, with a figure to move and its controls under the second cell."""
+    view = {VIEW: {"model_id": "1"}, "text/plain": "install"}
+    pair[1].cells[1].outputs = [
+        nbformat.v4.new_output("display_data", data={"image/png": "iVBORw0KGgo=", "text/plain": "a line"}),
+        nbformat.v4.new_output("display_data", data=view, metadata={"course": told}),
+    ]
+    return pair
+
+
+def test_of_what_moves_the_picture_stays_and_a_line_says_where_to_move_it(pair):
+    page = merged(*moved(pair, card="softmax_blend", alt="a line"))
+    shown, line = page.cells[1:3]
+    assert [list(output.data) for output in shown.outputs] == [["image/png", "text/plain"]]
+    assert shown.metadata["mystnb"]["image"] == {"alt": "a line"}
+    link = "[Softmax Turns Scores into a Blend](../../../book/concepts/softmax_blend.md)"
+    assert line.source == f"*Move it in the notebook, or here:* {link}"
+    assert "widget" not in nbformat.writes(page)
+    assert not nbformat.validate(page)
+
+
+def test_without_a_card_one_is_sent_to_the_notebook(pair):
+    assert merged(*moved(pair)).cells[2].source == "*You can move it in the notebook.*"
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_no_labs_page_asks_for_widgets(page):
+    shown = merged(nbformat.read(ROOT / f"{page}.ipynb", as_version=4), executed(PAGES[page].id))
+    assert "widgets" not in shown.metadata
+    assert not any(VIEW in output.get("data", {}) for cell in shown.cells for output in cell.get("outputs", []))
 
 
 def test_the_notebooks_themselves_stay_as_they_are(pair):

@@ -34,7 +34,8 @@ from autograder import check, earlier
 from source.attention import inspection
 from source.attention.dot_product import attention as course_attention
 from source.attention.dot_product import scaled_scores as course_scores
-from source.plots import heatmap
+from source.plots import PALETTE, heatmap
+from source.sliders import move
 
 # %% [markdown]
 # ## A question first
@@ -94,23 +95,45 @@ def softmax(x: torch.Tensor) -> torch.Tensor:
 check("ch01/lab01/softmax", softmax)
 
 # %% [markdown]
-# **Look at it.** Softmax is a *soft* maximum. The same five scores, multiplied by a growing factor:
+# **Look at it.** Softmax is a *soft* maximum. Three keys have a score each, and all scores are divided by one number,
+# the *temperature*, before softmax. Left: their weights. Right: the same weights at every temperature. Each key hands
+# over one number; the title says what their blend is.
 
 # %% tags=["look"]
 soft = earlier("ch01/lab01/softmax", softmax, lambda x: torch.softmax(x, dim=-1))
-x = torch.tensor([1.0, 2.0, 0.5, 1.5, 0.0])
-factors = [0.1, 1.0, 4.0, 16.0]
-fig, axes = plt.subplots(1, 4, figsize=(7, 2.2), sharey=True)
-for ax, factor in zip(axes, factors):
-    ax.bar(range(5), soft(factor * x).numpy())
-    ax.set(title=f"× {factor:g}", xlabel="key", xticks=range(5))
-axes[0].set(ylabel="weight", ylim=(0, 1))
-plt.tight_layout()
-plt.show()
+VALUES = torch.tensor([-1.0, 0.5, 1.0]).double()  # what the three keys hand over
+temperatures = torch.logspace(-1.3, 0.6, 80).double()
+
+
+def blended(scores, temperature):
+    """The weights of the keys (..., 3), and the blend of their values (...)."""
+    weights = soft(torch.tensor(scores).double() / temperature)
+    return weights, weights @ VALUES
+
+
+def draw(temperature=1.0, score_of_cat=2.0, score_of_sat=1.0, score_of_mat=-1.0):
+    scores = [score_of_cat, score_of_sat, score_of_mat]
+    weights, blend = blended(scores, temperature)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8, 3), layout="constrained")
+    bars = left.bar(["cat", "sat", "mat"], weights.tolist(), color=PALETTE[:3])
+    left.bar_label(bars, [f"{weight:.3f}" for weight in weights])
+    left.set(ylabel="weight", ylim=(0, 1.1), title=f"blend of the values: {blend:.2f}")
+    for line, name, style in zip(blended(scores, temperatures[:, None])[0].T, ("cat", "sat", "mat"), ("-", "--", ":")):
+        right.plot(temperatures, line, style, label=name)
+    right.axvline(temperature, color="gray", linewidth=0.8)
+    right.set(xscale="log", xlabel="temperature", ylim=(-0.02, 1.1), xticks=[0.1, 1], xticklabels=["0.1", "1"])
+    right.legend(loc="upper right")
+    return fig
+
+
+score = (-4.0, 4.0, 0.1)
+move(draw, temperature=(0.05, 4.0, 0.05), score_of_cat=score, score_of_sat=score, score_of_mat=score,
+     card="softmax_blend", alt="bars for the weights of three keys; beside them the weights against the temperature, three lines")
 
 # %% [markdown]
-# Small scores give an even blend; large scores pick one key and forget the rest. **Which of the four panels would
-# still change noticeably if you nudged one score by 0.1?** Keep the answer: it is why the next step divides.
+# Divided by a large number, scores give an even blend. Divided by a small one, they pick one key and forget the rest.
+# **At which temperatures would the weights still change noticeably if you nudged one score by 0.1?** Keep the answer:
+# it is why the next step divides.
 
 # %% [markdown]
 # ## Step 2. Scaled scores

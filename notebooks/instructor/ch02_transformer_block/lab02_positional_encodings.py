@@ -35,6 +35,7 @@ from source.attention.dot_product import attention
 from source.blocks import positions as course
 from source.flipbook import flipbook
 from source.plots import BLUE, GREEN, ORANGE, RED
+from source.sliders import move
 
 # %% [markdown]
 # ## A question first
@@ -350,6 +351,37 @@ plt.show()
 # **Walk along a diagonal, where the distance is the same. On the right, what changes?** Nothing but the last digits of
 # float32. That is the relative property, and it needed no training: $(R_t\, q) \cdot (R_s\, k) = q \cdot R_{s-t}\, k$,
 # since turning back by $t$ what was turned by $s$ leaves $s - t$.
+#
+# Try it with two tokens. A head of width 16, a query and a key that point the same way in each of its eight pairs. Left:
+# one pair of both. Right: their score against the distance.
+
+# %% tags=["look"]
+def two_tokens(query, key, pair):
+    """The angles of one pair of both, their score, and the scores of all distances from 0 to 128."""
+    angles = angles_at(torch.arange(129), 16)  # (129, 8)
+    ones = interleaved(torch.ones(129, 16), angles)  # the same vector at every position
+    return angles[query, pair], angles[key, pair], ones[query] @ ones[key] / math.sqrt(16), ones @ ones[0] / math.sqrt(16)
+
+
+def draw(query=40, key=30, pair=0):
+    query_angle, key_angle, score, curve = two_tokens(query, key, pair)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.2), layout="constrained", width_ratios=(1, 2))
+    for angle, colour, name in ((query_angle, BLUE, f"query at {query}"), (key_angle, ORANGE, f"key at {key}")):
+        left.plot([0, angle.cos()], [0, angle.sin()], "-", color=colour, linewidth=3, label=name)
+    left.set(xlim=(-1.1, 1.1), ylim=(-1.1, 1.6), aspect="equal", xticks=[], yticks=[], title=f"pair {pair}")
+    left.legend(loc="upper center", fontsize=9)
+    right.plot(curve, color="gray")
+    right.plot(abs(query - key), score, "ko")
+    right.set(xlabel="distance (positions)", ylabel="score", title=f"distance {abs(query - key)}: score {score:.3f}")
+    return fig
+
+
+move(draw, query=(0, 128, 1), key=(0, 128, 1), pair=(0, 7, 1), card="rope_position",
+     alt="two arrows, one pair of a query and of a key, turned to their positions; the score against the distance")
+
+# %% [markdown]
+# **Move both by the same number of positions: what turns, and what stays? And from which pair on are the two arrows hard
+# to tell apart?** Slow pairs hardly turn over ten positions: they tell near from far, and leave neighbours to the fast ones.
 #
 # One more thing is often said of RoPE: that scores fade with distance. Measure it. Average over many random vectors,
 # once with the key equal to the query, once with a key that has nothing to do with it.

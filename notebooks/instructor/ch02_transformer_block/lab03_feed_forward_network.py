@@ -36,6 +36,8 @@ from torch import nn
 from autograder import check, earlier
 from source.blocks import feed_forward as course
 from source.corpus import shakespeare
+from source.plots import GREEN, ORANGE, PINK
+from source.sliders import move
 
 # %% [markdown]
 # ## A question first
@@ -120,12 +122,14 @@ check("ch02/lab03/gelu", gelu)
 # %% [markdown]
 # **Look at it.** Four activations and their slopes, and how far the two GELUs are apart.
 
-# %% tags=["look"]
+# %% tags=["given"]
 def course_gelu(x, approximate=False):
     return course.gelu_tanh(x) if approximate else course.gelu(x)
 
 
 smooth = earlier("ch02/lab03/gelu", gelu, course_gelu)
+
+# %% tags=["look"]
 x = torch.linspace(-4, 4, 401, dtype=torch.float64, requires_grad=True)
 fig, axes = plt.subplots(1, 3, figsize=(10, 3), layout="constrained")
 curves = {"ReLU": torch.relu, "GELU": smooth, "SiLU": course.silu}
@@ -187,13 +191,57 @@ class FeedForward(nn.Module):
 check("ch02/lab03/feed_forward", FeedForward)
 
 # %% [markdown]
-# **Look at it.** Where do a block's weights lie? Attention has four matrices of `C × C`, the feed-forward network
-# two of `C × 4C`. Counted on real layers, at GPT-2's four widths:
+# **Look at it.** The smallest network of all: one number in, one number out, three hidden units. Each unit adds a line
+# that is bent at its *edge*, the input at which the unit's own number is zero. The thick line is their sum.
+
+# %% tags=["given"]
+def course_network(width, hidden, activation):
+    network = course.FeedForward(width, hidden, "relu")
+    network.activation = activation
+    return network
+
+
+Plain = earlier("ch02/lab03/feed_forward", FeedForward, course_network)
 
 # %% tags=["look"]
-Plain = earlier("ch02/lab03/feed_forward", FeedForward, lambda C, hidden, f: course.FeedForward(C, hidden, "relu"))
+BENDS = {"ReLU": torch.relu, "GELU": smooth, "SiLU": course.silu, "none": lambda x: x}
+inputs = torch.arange(121).double()[:, None] / 20 - 3  # (121, 1), from -3 to 3
 
 
+@torch.no_grad()
+def output(edges, writes, activation):
+    """What a network with a unit for each edge makes of the inputs, (121,). writes: what each unit is multiplied by."""
+    network = Plain(1, len(edges), BENDS[activation]).double()
+    network.W_in.weight.fill_(1.0)
+    network.W_in.bias.copy_(-torch.tensor(edges))
+    network.W_out.weight.copy_(torch.tensor([writes]))
+    network.W_out.bias.zero_()
+    return network(inputs)[:, 0]
+
+
+def draw(first_edge=-1.5, second_edge=0.0, third_edge=1.5, activation="ReLU"):
+    edges, writes = [first_edge, second_edge, third_edge], [1.0, -2.0, 1.5]
+    fig, ax = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
+    for edge, write, colour, line in zip(edges, writes, (ORANGE, GREEN, PINK), ("--", ":", "-.")):
+        ax.plot(inputs, output([edge], [write], activation), line, color=colour, label=f"{write:+g} × unit with edge {edge:.1f}")
+    ax.plot(inputs, output(edges, writes, activation), "k", linewidth=3, label="the network")
+    ax.set(xlabel="input", ylabel="output", ylim=(-6.5, 4.5))
+    ax.legend(loc="lower left", fontsize=9)
+    return fig
+
+
+edge = (-3.0, 3.0, 0.1)
+move(draw, first_edge=edge, second_edge=edge, third_edge=edge, activation=list(BENDS), card="feed_forward",
+     alt="three thin bent lines, one for each hidden unit, and their sum as a thick line")
+
+# %% [markdown]
+# **Where are the corners of the thick line, and what becomes of it without an activation?** Three straight lines add up
+# to a straight line, wherever their edges are. With the bend, more units make more corners, as many as a function needs.
+#
+# Where do a block's weights lie? Attention has four matrices of `C × C`, the feed-forward network two of `C × 4C`.
+# Counted on real layers, at GPT-2's four widths:
+
+# %% tags=["look"]
 def parameters(module):
     return sum(p.numel() for p in module.parameters())
 

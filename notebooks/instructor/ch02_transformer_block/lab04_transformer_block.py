@@ -35,10 +35,12 @@ from autograder import check, earlier
 from source.attention import inspection
 from source.attention.against_torch import max_error
 from source.blocks import assembled as course
+from source.blocks import feed_forward
 from source.blocks.gpt2_block import FeedForward, causal_mask, to_gpt2
 from source.corpus import shakespeare
 from source.models.gpt import shipped
 from source.plots import BLUE, GREEN, ORANGE, RED, heatmap
+from source.sliders import move
 
 # %% tags=["given"]
 # Your class from lab 1.3 belongs here: paste it over the next line, with the functions that it calls.
@@ -256,6 +258,42 @@ plt.show()
 # **Which of the two parts is the only one that moves information between positions?** Attention routes, the
 # feed-forward network computes. And why is the block's diagonal so much stronger than the rest of the triangle? It
 # holds the copy of $x$.
+#
+# The division of labour once more, with numbers that you can add up in your head: four positions, one number at each, and
+# no copy. Attention lets the last position look at the first. The network has two hidden units with ReLU and computes the
+# size of a number, without its sign.
+
+# %% tags=["look"]
+before = torch.tensor([[-3.0], [1.0], [2.0], [0.0]]).double()  # (T, C) with C = 1
+sizes = feed_forward.FeedForward(1, 2, "relu", bias=False).double().requires_grad_(False)
+sizes.W_in.weight.copy_(torch.tensor([[1.0], [-1.0]]))
+sizes.W_out.weight.fill_(1.0)
+
+
+def routed(share, attention, network):
+    """The four numbers after attention and after the network; what is off hands on what it gets."""
+    weights = torch.eye(4).double()
+    if attention:
+        weights[3] = torch.tensor([share, 0.0, 0.0, 1 - share])
+    mixed = weights @ before
+    return mixed[:, 0], (sizes(mixed) if network else mixed)[:, 0]
+
+
+def draw(share=1.0, attention=True, feed_forward=False):
+    rows = torch.stack([before[:, 0], *routed(share, attention, feed_forward)])
+    fig, ax = plt.subplots(figsize=(6, 2.6), layout="constrained")
+    heatmap(ax, rows.numpy(), ["before", "after attention", "after the network"], list("0123"), numbers=True, low=-3, high=3)
+    ax.tick_params(axis="x", rotation=0)
+    ax.set(xlabel="position", ylabel="")
+    return fig
+
+
+move(draw, share=(0.0, 1.0, 0.05), attention=bool, feed_forward=bool, card="attention_routes",
+     alt="three rows of four numbers: before the block, after attention, after the feed-forward network")
+
+# %% [markdown]
+# **What does it take to make the last position end with 3, the size of the first one's number?** Attention blends 0 and −3
+# and stays between them. The network sees the last position's own number and nothing else.
 
 # %% [markdown]
 # ## Step 3. GPT-2's weights

@@ -41,6 +41,8 @@ from source.blocks.layer_norm import RMSNorm
 from source.blocks.positions import rope_angles, rotate_halves
 from source.corpus import shakespeare
 from source.models import gpt
+from source.plots import PALETTE
+from source.sliders import move
 
 # %% [markdown]
 # ## A question first
@@ -111,6 +113,45 @@ def grouped_attention(
 check("ch02/lab06/grouped_attention", grouped_attention)
 
 # %% [markdown]
+# **Look at it.** Who reads what, asked of your function itself: eight query heads with nothing to choose from, and in
+# each key and value head one value, its own number. Beside it what a layer has to keep, for heads of width 64 in 16 bits.
+
+# %% tags=["given"]
+grouped = earlier("ch02/lab06/grouped_attention", grouped_attention, course.grouped_attention)
+
+# %% tags=["look"]
+def shared(G, tokens):
+    """The key and value head that each of 8 query heads reads, and the bytes that one layer keeps of so many tokens."""
+    q, k = torch.zeros(1, 8, 1, 1), torch.zeros(1, G, 1, 1)
+    reads = grouped(q, k, torch.arange(G).float().view(1, G, 1, 1))[0, :, 0, 0]
+    kept = torch.empty(2, G, tokens, 64, dtype=torch.float16, device="meta")  # keys and values
+    return [round(head) for head in reads.tolist()], kept.nbytes
+
+
+def draw(G=2, tokens=1024):
+    reads, kept = shared(G, tokens)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8.5, 2.8), layout="constrained", width_ratios=(2, 1))
+    for h, g in enumerate(reads):
+        left.plot([h, (g + 0.5) * 8 / G - 0.5], [1, 0], "o-", color=(*PALETTE, "black")[g], markersize=9)
+        left.text(h, 1.12, f"q{h}", ha="center")
+    for g in range(G):
+        left.text((g + 0.5) * 8 / G - 0.5, -0.25, f"k{g}, v{g}", ha="center", fontsize=9)
+    left.set(ylim=(-0.3, 1.3), title=f"8 query heads, {G} key and value head{'s' if G > 1 else ''}")
+    left.axis("off")
+    full = 2 * 8 * tokens * 64 * 2
+    right.bar([f"G = {G}", "G = 8"], [kept / 2**20, full / 2**20], color=[PALETTE[0], "lightgray"])
+    right.set(ylabel="cache of a layer (MiB)", ylim=(0, 17), title=f"{tokens:,} tokens: {full // kept} times smaller")
+    return fig
+
+
+move(draw, G=[1, 2, 4, 8], tokens=(256, 8192, 256), card="grouped_query_attention",
+     alt="eight query heads joined to the key and value heads that they read; two bars for the size of the cache")
+
+# %% [markdown]
+# **With `G = 8`, 1,024 tokens fill the memory that is set aside. How many fit in with `G = 2`?** Query heads need no
+# room: nobody asks an old query again.
+
+# %% [markdown]
 # ## Step 2. The block
 #
 # $$x \leftarrow x + \text{attention}(\text{norm}_1(x)) \qquad x \leftarrow x + \text{SwiGLU}(\text{norm}_2(x))$$
@@ -118,9 +159,6 @@ check("ch02/lab06/grouped_attention", grouped_attention)
 # The attention half: project (no biases), split into `H` and `G` heads, turn queries and keys by their positions, attend causally over groups, merge,
 # project. Given: `RMSNorm(width)` and `SwiGLU(width, hidden)` as you built them, `split` and `merge` of lab 1.3, `rope_angles(positions, D)`, which gives
 # `(T, D/2)`, and `rotate_halves(x, angles)`, which turns `(B, H, T, D)`.
-
-# %% tags=["given"]
-grouped = earlier("ch02/lab06/grouped_attention", grouped_attention, course.grouped_attention)
 
 # %% nbgrader={"grade_id": "modern_block", "solution": true}
 class ModernBlock(nn.Module):

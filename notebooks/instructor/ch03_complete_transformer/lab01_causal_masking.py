@@ -36,7 +36,9 @@ from source.attention.dot_product import attention, scaled_scores
 from source.corpus import shakespeare, speeches
 from source.models.gpt import shipped
 from source.plots import BLUE, ORANGE, RED, heatmap
+from source.sliders import move
 from source.timing import seconds
+from source.word_pairs import WORDS, counts
 
 # %% [markdown]
 # ## A question first
@@ -306,11 +308,54 @@ def biased_softmax(scores: torch.Tensor, bias: torch.Tensor) -> torch.Tensor:
 check("ch03/lab01/biased_softmax", biased_softmax)
 
 # %% [markdown]
-# **Look at it.** One attention, 64 sequences, of which *one* is all padding. How much of the query matrix's gradient is
-# still a number?
+# **Look at it.** A model that foretells words, in one line: at each position it blends, for the words that it sees, the
+# shares of what follows them in Shakespeare. All scores are zero; the bias takes 1 away for each step of distance, and
+# $-\infty$ hides what comes later. Put another word somewhere.
+
+# %% tags=["given"]
+softmax = earlier("ch03/lab01/biased_softmax", biased_softmax, course.biased_softmax)
 
 # %% tags=["look"]
-softmax = earlier("ch03/lab01/biased_softmax", biased_softmax, course.biased_softmax)
+TEXT = "the king . you are a".split()
+follows = torch.tensor(counts() + 1).double()  # (V, V): how often each word follows each, and once more
+follows = follows / follows.sum(dim=1, keepdim=True)
+
+
+def predicted(words, mask):
+    """What six words see of one another (T, T), and what each position expects next (T, V)."""
+    places = torch.arange(len(words))
+    bias = -(places[:, None] - places).abs().double()
+    if mask:
+        bias = bias + course.additive(mask_of(len(words), len(words)), torch.double)
+    weights = softmax(torch.zeros_like(bias), bias)
+    return weights, weights @ follows[[WORDS.index(word) for word in words]]
+
+
+def draw(position=2, word="as it is", mask=True):
+    words = [word if t == position and word in WORDS else old for t, old in enumerate(TEXT)]
+    weights, expected = predicted(words, mask)
+    moved = (expected - predicted(TEXT, mask)[1]).abs().amax(dim=1) > 1e-12
+    fig, ax = plt.subplots(figsize=(8, 3.6))
+    fig.subplots_adjust(left=0.1, right=0.66, bottom=0.25)
+    heatmap(ax, weights.numpy(), words, words, numbers=True)
+    for t, (share, best) in enumerate(zip(*expected.max(dim=1))):
+        ax.text(5.7, t, f"→ {WORDS[best]} {100 * share:.0f} %" + ("   changed" if moved[t] else ""), va="center")
+    ax.set(xlabel="sees", ylabel="position", title=f"{int(moved.sum())} of 6 predictions changed")
+    return fig
+
+
+move(draw, position=(0, 5, 1), word=["as it is", *WORDS], mask=bool, card="parallel_context",
+     alt="a matrix of weights, one row a position, one column a word that it may see; beside each row what it expects")
+
+# %% [markdown]
+# **How many of the six predictions change when the word at position 2 does, and which never can?** Position 0 stays
+# what it would be in a text of one word. That is why one pass can train on all six, and why a model that writes need not
+# compute the past again. Take the mask away, and a position reads the very word that it has to foretell.
+#
+# Now one attention, 64 sequences, of which *one* is all padding. How much of the query matrix's gradient is still a
+# number?
+
+# %% tags=["look"]
 torch.manual_seed(0)
 x, W = torch.randn(64, 10, 16), torch.randn(16, 16) / 4
 lengths = torch.full((64,), 10)

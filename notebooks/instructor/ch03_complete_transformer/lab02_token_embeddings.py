@@ -39,6 +39,8 @@ from source.blocks.gpt2_block import causal_mask
 from source.corpus import shakespeare
 from source.models.gpt import GPT, shipped
 from source.plots import BLUE, ORANGE, RED
+from source.sliders import move
+from source.tokenizers.first_merges import first_merges
 
 # %% [markdown]
 # ## A question first
@@ -214,11 +216,48 @@ class Embeddings(nn.Module):
 check("ch03/lab02/embeddings", Embeddings)
 
 # %% [markdown]
-# **Look at it.** Your layer with the trained tables in it. Left: the cosine of every two rows of the position table.
-# Right: how long the vectors are.
+# **Look at it.** The way from a text into the stack. A tokenizer cuts it (chapter 0's, with as many of its merges as you
+# like), and your layer fetches a row for each id. Here the table has five columns of fixed numbers, and the positions
+# are zeros. Left: the table, with lines at the rows that are fetched. Right: what goes into the first block.
+
+# %% tags=["given"]
+MyEmbeddings = earlier("ch03/lab02/embeddings", Embeddings, course.Embeddings)
 
 # %% tags=["look"]
-MyEmbeddings = earlier("ch03/lab02/embeddings", Embeddings, course.Embeddings)
+def fetched(words, merges):
+    """The tokens of a text, their ids, and what your layer makes of them: (T, 5)."""
+    tokenizer = first_merges(merges)
+    ids_of = tokenizer.encode(words)
+    small = MyEmbeddings(256 + merges, 128, 5).double().requires_grad_(False)
+    small.token.copy_(course.fixed_table(256 + merges, 5))
+    small.position.zero_()
+    return [tokenizer.decode([i]) for i in ids_of], ids_of, small(torch.tensor([ids_of], dtype=torch.long))[0]
+
+
+def draw(text="to be or not to be", merges=512):
+    tokens, ids_of, rows = fetched(text[:32], merges)
+    fig, (left, right) = plt.subplots(1, 2, figsize=(8.5, 3.6), layout="constrained", width_ratios=(1, 3))
+    left.imshow(course.fixed_table(256 + merges, 5), vmin=-1, vmax=1, aspect="auto", interpolation="nearest")
+    left.hlines(ids_of, -0.5, 4.5, color=RED)
+    left.set(title="table (V, C)", xticks=[], ylabel="id")
+    if ids_of:
+        right.imshow(rows, vmin=-1, vmax=1, aspect="auto")
+        right.set_yticks(range(len(ids_of)), [f"{t.replace(' ', '␣')}  {i}" for t, i in zip(tokens, ids_of)])
+    right.set(title=f"x (T, C): T = {len(ids_of)}, {len(set(ids_of))} different rows of {256 + merges}", xticks=[])
+    return fig
+
+
+move(draw, text=str, merges=(0, 512, 16), card="token_ids_to_the_stack",
+     alt="left a table of numbers with lines at the rows that are fetched; right those rows, one for each token")
+
+# %% [markdown]
+# **Type `the hat on the hat`. Which of its five tokens share a row, and which look alike and share none?** Nothing in an id
+# says that `the` and `␣the` are one word: that, too, the table has to learn.
+#
+# Now your layer with the trained tables in it. Left: the cosine of every two rows of the position table. Right: how long
+# the vectors are.
+
+# %% tags=["look"]
 layer = MyEmbeddings(V, LENGTH, C).requires_grad_(False)
 layer.load_state_dict({"token": model.token.weight, "position": model.position.weight})
 print(f"largest difference to the model's own first stream: {(layer(ids) - model.stream(ids)[0]).abs().max():.1e}")

@@ -39,6 +39,7 @@ from source.corpus import shakespeare
 from source.models import decoder_steps
 from source.models import gpt as course
 from source.models.gpt import Sizes, shipped
+from source.sliders import move
 
 # %% tags=["given"]
 # The block of lab 2.4, pre-norm, with queries, keys and values in one matrix W_qkv, as GPT-2 stores them.
@@ -476,11 +477,51 @@ def generate(model, ids: torch.Tensor, new: int, temperature: float = 0.0, draw=
 check("ch03/lab03/generate", generate)
 
 # %% [markdown]
-# **Look at it.** The trained model goes on from the same line, at four temperatures, far beyond its context of 128.
-# Above each sample: how many of its windows of 8 bytes had been there before.
+# **Look at it.** A model of ten tokens whose scores never change. The bars are the probabilities that your loop hands to
+# `draw`.
 
 # %% tags=["given"]
 write = earlier("ch03/lab03/generate", generate, decoder_steps.generate)
+
+# %% tags=["look"]
+TOKENS = ["the", "a", "his", "her", "my", "gold", "king", "night", "zebra", "qua"]
+
+
+class TenTokens:
+    """Gives every position the same ten scores."""
+
+    sizes = Sizes(vocabulary=10, context=1)
+    scores = torch.tensor([3.1, 2.6, 1.9, 1.7, 1.2, 0.4, 0.1, -0.6, -2.0, -3.2]).double()
+
+    def __call__(self, ids):
+        return self.scores.expand(*ids.shape, 10)
+
+
+def handed_to_draw(temperature):
+    """The probabilities of the ten tokens, as `generate` hands them on."""
+    seen = []
+    write(TenTokens(), torch.tensor([[0]]), 1, temperature, lambda p: seen.append(p) or p.argmax(-1))
+    return seen[0][0]
+
+
+def draw_bars(temperature=1.0):
+    p = handed_to_draw(temperature)
+    fig, ax = plt.subplots(figsize=(6.5, 3.2), layout="constrained")
+    ax.bar_label(ax.barh(TOKENS, p.tolist()), [f" {100 * share:.1f} %" for share in p])
+    ax.invert_yaxis()
+    choices = torch.special.entr(p).sum().exp()
+    ax.set(xlabel="probability", xlim=(0, 1.1), title=f"as undecided as {choices:.1f} equally likely tokens")
+    return fig
+
+
+move(draw_bars, temperature=(0.1, 3.0, 0.05), card="sampling", alt="ten bars, the probability of each token")
+
+# %% [markdown]
+# **At which temperature does `zebra` come up once in a hundred draws, and what has become of `the` by then?** No
+# temperature raises one without the other: it only flattens, or sharpens, the whole.
+#
+# Now the trained model. It goes on from the same line, at four temperatures, far beyond its context of 128. Above each
+# sample: how many of its windows of 8 bytes had been there before.
 
 # %% tags=["look"]
 def as_text(ids):

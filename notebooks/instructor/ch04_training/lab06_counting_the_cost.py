@@ -40,6 +40,7 @@ from source import memory
 from source.blocks.gpt2_block import Block
 from source.models.gpt import GPT, Sizes
 from source.plots import BLUE, GREEN, ORANGE, PALETTE, PINK, RED, SKY
+from source.sliders import move
 from source.timing import seconds
 
 # %% [markdown]
@@ -280,6 +281,41 @@ plt.show()
 # more than $6ND$; small models with a large untied vocabulary cost less, since half of their tables is only looked up.
 # **On the right, up to which length is $2N$ a fair guess of a forward pass, and where do the squares become the larger
 # half?**
+#
+# How long is a long text? That depends on the width. One block, by your count, in multiply-adds (two FLOPs each): the
+# products over pairs of tokens, and all the rest. The widths are those of GPT-2's smallest and largest model, and of two
+# of GPT-3.
+
+# %% tags=["look"]
+LENGTHS = [round(2 ** (n / 8)) for n in range(56, 161)]  # from 128 to a million
+
+
+def block_cost(width, tokens):
+    """Multiply-adds of one block on so many tokens: over pairs of them, and the rest."""
+    of = flops(Sizes(256, tokens, width, 1, 1), 1, tokens)
+    return of["scores and blend"] // 2, (of["projections"] + of["feed-forward"]) // 2
+
+
+def draw(width=768, tokens=1024):
+    pairs, rest = zip(*[block_cost(width, n) for n in LENGTHS])
+    here = block_cost(width, tokens)
+    fig, ax = plt.subplots(figsize=(6.5, 3.4), layout="constrained")
+    ax.loglog(LENGTHS, pairs, color=BLUE, label="pairs: scores and blend")
+    ax.loglog(LENGTHS, rest, "--", color=ORANGE, label="the rest")
+    ax.plot([tokens] * 2, here, "ko")
+    ax.axvline(tokens, color="gray", linewidth=0.8)
+    ax.set(xlabel="tokens", ylabel="multiply-adds of a block", ylim=(1e7, 1e17))
+    ax.set_title(f"width {width}, {tokens:,} tokens: {here[0] / sum(here):.1%} for the pairs")
+    ax.legend(loc="upper left")
+    return fig
+
+
+move(draw, width=[768, 1600, 4096, 12288], tokens=LENGTHS, card="long_context_cost",
+     alt="multiply-adds against the number of tokens: a steep line for the pairs, a flatter one for the rest")
+
+# %% [markdown]
+# **At how many tokens do the lines cross for width 768, and for 4096?** $2T^2C$ and $12TC^2$ are equal at $T = 6C$: a wider
+# model notices its length later.
 #
 # FLOPs by themselves say nothing about time. Measure both: the model's steps, and the fastest this machine can multiply.
 # Their ratio is the *model FLOPs utilization*, MFU [@chowdhery2022].

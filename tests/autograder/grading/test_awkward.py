@@ -1,7 +1,10 @@
 """Honest but awkward: what is right earns its points, however it looks, and what is not is told in words."""
 
+import nbformat
 import pytest
 from rooms import FULL, POINTS, HandIn, ahead, at_the_end, begins, behind, both, nothing, visible_share, without, writes
+
+from source.sliders import VIEW
 
 pytestmark = pytest.mark.xdist_group("awkward")
 
@@ -30,6 +33,19 @@ def slow(room, nb) -> None:
     for name in POINTS:
         begins(name, "import time; time.sleep(0.05)", "")(room, nb)
     behind("import time\ntime.sleep(3)\nprint('SLOW BUT DONE')")(room, nb)
+
+
+MOVES = "from source.sliders import move\nmove(lambda n=1: plt.figure(), alt='an empty figure', n=(0, 2, 1))"
+
+
+def keeps_widgets(room, nb) -> None:
+    """What a browser saves under a figure that can be moved: a view among the outputs, a state in the notebook."""
+    state = {"version_major": 2, "version_minor": 0, "state": {"m": {"model_name": "VBoxModel", "state": {}}}}
+    nb.metadata["widgets"] = {"application/vnd.jupyter.widget-state+json": state}
+    view = {VIEW: {"model_id": "m", "version_major": 2, "version_minor": 0}, "text/plain": "VBox()"}
+    for cell in nb.cells:
+        if cell.cell_type == "code":
+            cell.outputs = [nbformat.v4.new_output("display_data", data=view)]
 
 
 LESS = without("softmax")
@@ -74,6 +90,13 @@ AWKWARD = [
         behind("for _ in range(60):\n    plt.figure()\n    plt.plot([1, 2])\nprint('OPEN', len(plt.get_fignums()))"),
         shows="OPEN 60",
     ),
+    HandIn(
+        "moves a figure",
+        behind(MOVES + "\nprint('OPEN', len(plt.get_fignums()))"),
+        shows="an empty figure",
+        hides=(VIEW,),
+    ),
+    HandIn("keeps the widgets of its own run", keeps_widgets, hides=(VIEW,)),
     HandIn("leaves figures open in a solution", begins("softmax", "plt.figure(); plt.plot([1, 2])", "")),
     softmax("uses float64 inside", "given, x = x.dtype, x.double()", "(e / e.sum(dim=-1, keepdim=True)).to(given)"),
     softmax(

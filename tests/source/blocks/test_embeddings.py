@@ -11,6 +11,7 @@ from source.blocks.embeddings import (
     TiedModel,
     TokenEmbedding,
     checked,
+    fixed_table,
     gradient_by_use,
     nearest,
     one_hot_product,
@@ -126,3 +127,12 @@ def test_nearest_leaves_the_row_itself_out_and_knows_directions_only():
     assert 0 not in ids
     assert cosines[0] == pytest.approx(0.9998, abs=1e-4)
     assert nearest(table, 4, 1)[1].isfinite().all()
+
+
+def test_a_fixed_table_looks_random_and_a_longer_one_begins_with_a_shorter():
+    table = fixed_table(768, 5)
+    assert table.shape == (768, 5)
+    assert torch.equal(fixed_table(256, 5), table[:256])
+    assert len({tuple(row) for row in table.tolist()}) == 768
+    assert table.abs().max() <= 1
+    assert table.mean().abs() < 0.01
