@@ -33,7 +33,6 @@ import torch
 from autograder import check, earlier
 from source.attention.dot_product import attention
 from source.blocks import positions as course
-from source.flipbook import flipbook
 from source.plots import BLUE, GREEN, ORANGE, RED
 from source.sliders import move
 
@@ -300,9 +299,10 @@ torch.manual_seed(5)
 vector = torch.nn.functional.normalize(torch.randn(4, 2), dim=1).flatten()  # four arrows of length 1
 
 
-def clock(t):
-    """The four pairs of the vector at position t, and the path of each on the way there."""
-    path = interleaved(vector.expand(t + 1, 8), angles_at(torch.arange(t + 1), 8, base=1000))  # (t + 1, 8)
+def clock(position=12):
+    """The four pairs of the vector at a position, and the path of each on the way there."""
+    t = torch.arange(position + 1)
+    path = interleaved(vector.expand(len(t), 8), angles_at(t, 8, base=1000))  # (position + 1, 8)
     fig, axes = plt.subplots(1, 4, figsize=(9, 2.5), layout="constrained")
     for i, ax in enumerate(axes):
         xy = path[:, 2 * i : 2 * i + 2]
@@ -312,12 +312,12 @@ def clock(t):
         ax.add_patch(plt.Circle((0, 0), 1, fill=False, color="gray", linewidth=0.6))
         ax.set(xlim=(-1.15, 1.15), ylim=(-1.15, 1.15), aspect="equal", xticks=[], yticks=[])
         ax.spines[:].set_visible(False)
-        ax.set(xlabel=f"{angles_at(torch.tensor(t), 8, base=1000)[i] / (2 * math.pi):.3f} turns", title=f"pair {i}")
-    fig.suptitle(f"position {t}")
+        ax.set(xlabel=f"{angles_at(t[-1], 8, base=1000)[i] / (2 * math.pi):.3f} turns", title=f"pair {i}")
+    fig.suptitle(f"position {position}")
     return fig
 
 
-flipbook(clock, range(25), 12, label="position", alt="four arrows on circles, turned to a position, and their paths")
+move(clock, position=(0, 24, 1), alt="four arrows on circles, turned to a position, and their paths")
 
 # %% [markdown]
 # **Which pair tells position 12 from position 13 best, and which tells 12 from 6 without having come round in
