@@ -28,6 +28,11 @@ class Site:
         return f"{self.address}/{name}.html"
 
 
+def body(file: Path) -> bytes:
+    """A file as it goes over the wire: text zipped, pictures as they are."""
+    return _zipped(str(file), file.stat().st_mtime) if file.suffix in ZIPPED else file.read_bytes()
+
+
 @lru_cache(maxsize=512)
 def _zipped(file: str, changed: float) -> bytes:
     return gzip.compress(Path(file).read_bytes(), compresslevel=6, mtime=0)
@@ -44,17 +49,16 @@ class _Handler(SimpleHTTPRequestHandler):
             self.server.site.sent.append((self.path, 0))
             self.send_error(HTTPStatus.NOT_FOUND)
             return
-        zipped = file.suffix in ZIPPED
-        body = _zipped(str(file), file.stat().st_mtime) if zipped else file.read_bytes()
-        self.server.site.sent.append((self.path, len(body)))
+        sent = body(file)
+        self.server.site.sent.append((self.path, len(sent)))
         self.send_response(HTTPStatus.OK)
         self.send_header("Content-Type", self.guess_type(str(file)))
-        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Length", str(len(sent)))
         self.send_header("Cache-Control", f"max-age={CACHE_SECONDS}")
-        if zipped:
+        if file.suffix in ZIPPED:
             self.send_header("Content-Encoding", "gzip")
         self.end_headers()
-        self.wfile.write(body)
+        self.wfile.write(sent)
 
     def log_message(self, *_: object) -> None:
         pass

@@ -12,14 +12,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from bs4 import BeautifulSoup
 from rich.console import Console
 from rich.table import Table
 
 from autograder.paths import ROOT
 from book.browser import chromium
 from book.kinds import kinds
-from book.served import Site, served
+from book.served import Site, body, served
 
+PAGES = ("book", "notebooks")  # where the book's own pages lie
 MODULES = ("/_static/js/", "/_static/vendor/ts-fsrs/", "/book/concepts/")
 SCROLL = """async () => {
   for (let y = 0; y < document.body.scrollHeight; y += innerHeight / 2) {
@@ -69,6 +71,25 @@ def weigh(site: Site, browser: Any, kind: str, name: str) -> Weight:
     return Weight(kind, name, total - moving, moving, sum(size for _, size in later))
 
 
+def own(html: Path, name: str) -> int:
+    """What a page alone transfers, in bytes: itself and the pictures that it shows by day. No browser is asked."""
+    page = html / f"{name}.html"
+    shown = BeautifulSoup(page.read_text(encoding="utf-8"), "html.parser").select("article img[src]:not(.only-dark)")
+    pictures = {(page.parent / image["src"]).resolve() for image in shown if "://" not in image["src"]}
+    return len(body(page)) + sum(len(body(picture)) for picture in pictures)
+
+
+def heaviest(html: Path, rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The five heaviest of all pages at a first visit: what each has of its own, and what the weighed lab shares."""
+    lab = next(row for row in rows if row["kind"] == "lab")
+    shared = lab["first"] - own(html, lab["page"])
+    names = [
+        file.relative_to(html).with_suffix("").as_posix() for top in PAGES for file in (html / top).rglob("*.html")
+    ]
+    weighed = [{"page": name, "first": own(html, name) + shared} for name in names]
+    return sorted(weighed, key=lambda row: -row["first"])[:5]
+
+
 def build(into: Path) -> tuple[float, str]:
     """Build the book into a folder; returns the seconds and what the build said. Raises CalledProcessError."""
     program = [sys.executable, "-c", "from jupyter_book.cli.main import main; main()"]
@@ -89,6 +110,7 @@ def run(device: object = None) -> dict[str, Any]:
         html = Path(folder) / "_build" / "html"
         with served(html) as site, chromium() as browser:
             rows = [asdict(weigh(site, browser, kind, name)) for kind, name in kinds().items()]
+        heavy = heaviest(html, rows)
         pages = len(list(html.rglob("*.html")))
     return {
         "what": "the book: seconds of builds, bytes of pages as transferred",
@@ -96,6 +118,7 @@ def run(device: object = None) -> dict[str, Any]:
         **{f"{name}_seconds": seconds for name, (seconds, _) in build_of.items()},
         **{f"{name}_executed": said.count("executed lab") for name, (_, said) in build_of.items()},
         "rows": rows,
+        "heaviest": heavy,
     }
 
 
@@ -116,6 +139,8 @@ def main() -> None:
     with served(html) as site, chromium() as browser:
         rows = [asdict(weigh(site, browser, kind, name)) for kind, name in kinds().items()]
     Console().print(table(rows))
+    for row in heaviest(html, rows):
+        print(f"{row['first'] / 1000:.0f} kB  {row['page']}")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,15 @@
 """No page is heavy: what each kind transfers, what pages share, that nothing comes from elsewhere."""
 
+from dataclasses import asdict
+
 import pytest
 
 from book._ext.icons import characters, without_others
 from book._ext.light_images import lighten, repoint
+from book._ext.light_styles import lighter, words
 from book.kinds import kinds
 from book.served import served
-from book.weights import visit, weigh
+from book.weights import heaviest, own, visit, weigh
 
 pytestmark = pytest.mark.xdist_group("book")
 MOST = 500_000  # bytes on the wire, without what moves
@@ -31,6 +34,14 @@ def test_a_first_visit_transfers_less_than_500_kb(weights, chromium, kind):
     weight = weights(chromium, kind)
     assert 10_000 < weight.first < MOST
     assert weight.interactive < MOST_MOVING
+
+
+def test_no_page_of_the_book_is_heavier(built_book, weights, chromium):
+    rows = [asdict(weights(chromium, kind)) for kind in ("lab", "prose")]
+    weighed = heaviest(built_book.html, rows)
+    assert weighed[0]["first"] < MOST, weighed
+    estimated = own(built_book.html, rows[1]["page"]) + rows[0]["first"] - own(built_book.html, rows[0]["page"])
+    assert estimated == pytest.approx(rows[1]["first"], rel=0.15)  # fonts differ with the formulas
 
 
 @pytest.mark.parametrize("kind", ["cover", "prose", "lab", "deck"])
@@ -100,6 +111,30 @@ def test_rules_of_icons_that_no_page_shows_are_left_out():
     assert without_others(cut, {"fa-bars"}) == cut
 
 
+def test_rules_that_no_page_can_use_are_left_out_and_the_others_stay():
+    kept = (
+        ".a{x:y}",
+        "p:hover{x:y}",
+        ".a .b,p{x:y}",
+        ".a:not(.gone){x:y}",
+        ":is(.gone,.a) b{x:y}",
+        '[class="gone"]{x:y}',
+    )
+    kept += ".bs-any{x:y}", "@media print{.b{x:y}}", '@font-face{font-family:"F"}', '.a::after{content:".gone{}"}'
+    gone = ".gone{x:y}", ".a.gone{x:y}", "@media print{.gone{x:y}}", ".a .gone>p{x:y}"
+    whole = "".join(kept) + "".join(gone) + "/* a note */"
+    assert lighter(whole, {"a", "b"}) == "".join(kept)
+    assert lighter(".gone,.a{x:y}", {"a"}) == ".a{x:y}"
+    assert lighter("".join(kept), {"a", "b"}) == "".join(kept)
+
+
+def test_words_of_pages_and_scripts_are_known(tmp_path):
+    (tmp_path / "_static").mkdir()
+    (tmp_path / "_static" / "s.js").write_text('element.classList.add("made-later")')
+    (tmp_path / "p.html").write_text('<p class="in-page other">')
+    assert words(tmp_path) >= {"made-later", "in-page", "other"}
+
+
 def test_a_plot_gets_lighter_and_looks_the_same(tmp_path):
     import numpy as np
     from PIL import Image
@@ -112,11 +147,11 @@ def test_a_plot_gets_lighter_and_looks_the_same(tmp_path):
     file = tmp_path / "plot.png"
     Image.fromarray(picture).save(file)
     before = file.stat().st_size
-    lighter = lighten(file)
-    assert lighter.stat().st_size < before
-    after = np.asarray(Image.open(lighter).convert("RGB"), dtype=int)
+    light = lighten(file)
+    assert light.stat().st_size < before
+    after = np.asarray(Image.open(light).convert("RGB"), dtype=int)
     assert np.abs(after - picture).mean() < 1.5
-    assert list(tmp_path.iterdir()) == [lighter]
+    assert list(tmp_path.iterdir()) == [light]
 
 
 @pytest.mark.parametrize("kind", ["see-through", "of too many colours"])

@@ -130,7 +130,7 @@ table_of = earlier("ch02/lab02/sinusoidal", sinusoidal, course.sinusoidal)
 # %% tags=["look"]
 table = table_of(100, 64)
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.4), layout="constrained")
-fig.colorbar(left.imshow(table, aspect="auto"), ax=left)
+fig.colorbar(left.imshow(table, aspect="auto", interpolation="nearest"), ax=left)
 left.set(xlabel="column", ylabel="position", title="entries of the table")
 for t, style in ((20, "-"), (50, "--"), (80, ":")):
     right.plot(torch.arange(100) - t, table @ table[t], style, label=f"row {t}")
