@@ -150,7 +150,8 @@ def test_a_plot_gets_lighter_and_looks_the_same(tmp_path):
     light = lighten(file)
     assert light.stat().st_size < before
     after = np.asarray(Image.open(light).convert("RGB"), dtype=int)
-    assert np.abs(after - picture).mean() < 1.5
+    drawn = picture.min(axis=2) < 250
+    assert np.abs(after - picture)[drawn].mean() < 4
     assert list(tmp_path.iterdir()) == [light]
 
 

@@ -389,13 +389,13 @@ move(draw, query=(0, 128, 1), key=(0, 128, 1), pair=(0, 7, 1), card="rope_positi
 # %% tags=["look"]
 torch.manual_seed(7)
 D, far, many = 128, 2048, 400
-steps = torch.arange(0, far, 4)  # every fourth distance
+steps = torch.arange(far)
 angles = angles_at(steps, D)
-alike, other = torch.zeros(many, len(steps)), torch.zeros(many, len(steps))
+alike, other = torch.zeros(many, far), torch.zeros(many, far)
 for n in range(many):
     q, k = torch.randn(D), torch.randn(D)
-    alike[n] = interleaved(q.expand(len(steps), D), angles) @ q / math.sqrt(D)
-    other[n] = interleaved(q.expand(len(steps), D), angles) @ k / math.sqrt(D)
+    alike[n] = interleaved(q.expand(far, D), angles) @ q / math.sqrt(D)
+    other[n] = interleaved(q.expand(far, D), angles) @ k / math.sqrt(D)
 
 fig, (left, right) = plt.subplots(1, 2, figsize=(9.5, 3.3), layout="constrained", sharey=True)
 for ax, scores, title in ((left, alike, "key equal to the query"), (right, other, "key unrelated to the query")):
