@@ -86,7 +86,8 @@ def _with_imported(file: Path) -> list[Path]:
         if one not in found:
             found.append(one)
             names = _FROM_BOOK.findall(one.read_text(encoding="utf-8"))
-            waiting += [ROOT / f"{name.replace('.', '/')}.py" for name in names]
+            files = [ROOT / f"{name.replace('.', '/')}.py" for name in names]
+            waiting += [imported for imported in files if imported.is_file()]
     return found
 
 
