@@ -55,6 +55,8 @@ def card(open_source):
         page = open_source(f"<{tag}></{tag}><script type=module src=/book/concepts/{name}.js></script>")
         page.set_viewport_size({"width": width, "height": 900})
         page.wait_for_selector(".concept-picture")
+        # The width is told a frame after the first drawing, and a narrow card is then drawn anew.
+        page.evaluate("() => new Promise(done => requestAnimationFrame(() => requestAnimationFrame(done)))")
         return Card(page, name)
 
     return open_card
