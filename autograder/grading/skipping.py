@@ -15,16 +15,17 @@ from autograder.grading.merging import Merged, untouched
 # What takes a second and more to import, and the words by which a cell shows that it will.
 _HEAVY = {"torch._dynamo": r"\boptim\b|torch\.compile\b|torch\.func\b", "transformers": r"\btransformers\b"}
 
+SHOWN = {"look", "milestone"}  # tags of cells that only show: the milestone of a training lab is a training
 NOTE = "[Not run for the grade: this cell only shows something, and it is as it was released.]"
 
 
 def only_show(merged: Merged, lab: Released) -> set[int]:
-    """Positions of cells that the lab tags `look`, unchanged, and that bind no name which a cell that runs uses.
+    """Positions of cells that the lab tags so, unchanged, and that bind no name which a cell that runs uses.
 
     A `look` cell computes nothing that an exercise needs (book/contributing.md); the names are looked at all the
     same, for what a student built upon it.
     """
-    released = {c.source.strip() for c in lab.notebook.cells if "look" in c.metadata.get("tags", [])}
+    released = {c.source.strip() for c in lab.notebook.cells if SHOWN & set(c.metadata.get("tags", []))}
     skipped: set[int] = set()
     needed: set[str] = set()
     for place in reversed(range(len(merged.notebook.cells))):
