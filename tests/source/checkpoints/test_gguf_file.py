@@ -3,6 +3,7 @@
 import json
 import shutil
 
+import gguf
 import numpy as np
 import pytest
 import torch
@@ -14,7 +15,6 @@ from source.files import data_path
 from source.models import gpt, llama
 from source.models.folders import read_weights
 
-gguf = pytest.importorskip("gguf", reason="pip install gguf")
 MODELS = {
     "gpt2": gpt.GPT(gpt.Sizes(vocabulary=2048, context=16, width=32, heads=4, layers=2)),
     "llama": llama.Llama(
